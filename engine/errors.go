@@ -1,0 +1,18 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/holdfast-mqtt/holdfast/wire"
+)
+
+// ErrStopped: the broker is shutting down.
+var ErrStopped = errors.New("broker is shutting down")
+
+// errDisconnected: the client took its leave with DISCONNECT.
+var errDisconnected = errors.New("client disconnected")
+
+// protocolError says that the client broke the protocol: the connection ends with code.
+func protocolError(packet wire.Type, code wire.ReasonCode, detail string) error {
+	return &wire.ProtocolError{Packet: packet, Code: code, Detail: detail}
+}

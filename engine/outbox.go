@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/holdfast-mqtt/holdfast/persist"
+	"github.com/holdfast-mqtt/holdfast/wire"
+)
+
+// outbox is what other goroutines leave for a connection's write loop, in memory and bounded. The connection's mu
+// guards it.
+type outbox struct {
+	// frames are encoded packets, ready to be written.
+	frames []byte
+	// waiting are messages at QoS 1 and 2, of a session that is not kept, for which the window has no room.
+	waiting      []waitingMessage
+	waitingBytes int
+	retained     []retainedWork
+	// starved: the write loop found the window full and wants to know when it is not.
+	starved bool
+	packet  wire.Publish
+}
+
+// waitingMessage is a message that waits in memory for room in the window.
+type waitingMessage struct {
+	message persist.Message
+	qos     byte
+	retain  bool
+	ids     []uint32
+}
+
+// buffers are the write buffers of connections that have something to write.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+
+// newBuffer returns an empty buffer.
+func newBuffer() []byte { return *buffers.Get().(*[]byte) }
+
+// freeBuffer gives a buffer back.
+func freeBuffer(b []byte) {
+	if cap(b) == 0 || cap(b) > keptBuffer {
+		return
+	}
+	b = b[:0]
+	buffers.Put(&b)
+}
+
+// offer leaves a message for the client, without the store: at QoS 0 encoded at once, else when the window has room.
+// What does not fit into the bound is dropped and counted. It returns whether the caller must wake the write loop.
+func (c *conn) offer(pub *publication, qos byte, retain bool, ids []uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	var ok bool
+	if qos == 0 {
+		ok = c.offerFrameLocked(pub, retain, ids)
+	} else {
+		ok = c.offerCountedLocked(pub, qos, retain, ids)
+	}
+	if !ok || c.signalled {
+		return false
+	}
+	c.signalled = true
+	return true
+}
+
+// offerFrameLocked leaves a QoS 0 message; false if it was dropped.
+func (c *conn) offerFrameLocked(pub *publication, retain bool, ids []uint32) bool {
+	o := &c.outbox
+	if len(ids) > 0 && c.version == wire.V5 {
+		fillPublish(&o.packet, &pub.message, pub.expirySeconds)
+		return c.appendFrameLocked(retain, ids)
+	}
+	frame := pub.frame(c.version, retain)
+	if frame == nil || (c.maxPacket > 0 && len(frame) > c.maxPacket) {
+		c.broker.stats.oversized.Add(1)
+		return false
+	}
+	if len(o.frames)+len(frame) > c.broker.opts.MaxPending {
+		c.broker.stats.dropped.Add(1)
+		return false
+	}
+	if o.frames == nil {
+		o.frames = newBuffer()
+	}
+	o.frames = append(o.frames, frame...)
+	c.broker.stats.sent.Add(1)
+	return true
+}
+
+// offerCountedLocked leaves a QoS 1 or 2 message of a session that is not kept; false if it was dropped.
+func (c *conn) offerCountedLocked(pub *publication, qos byte, retain bool, ids []uint32) bool {
+	o := &c.outbox
+	if len(o.waiting) == 0 && c.window.room() > 0 {
+		return c.sendCountedLocked(&pub.message, pub.expirySeconds, qos, retain, ids)
+	}
+	size := len(pub.message.Topic) + len(pub.message.Payload) + len(pub.message.Properties)
+	if o.waitingBytes+size > c.broker.opts.MaxPending {
+		c.broker.stats.dropped.Add(1)
+		return false
+	}
+	m := pub.message
+	m.Topic, m.Payload = slices.Clone(m.Topic), slices.Clone(m.Payload)
+	m.Properties = slices.Clone(m.Properties)
+	o.waiting = append(o.waiting, waitingMessage{message: m, qos: qos, retain: retain, ids: ids})
+	o.waitingBytes += size
+	return true
+}
+
+// sendCountedLocked encodes a QoS 1 or 2 message under a packet identifier. There must be room in the window.
+func (c *conn) sendCountedLocked(m *persist.Message, expirySeconds uint32, qos byte, retain bool, ids []uint32) bool {
+	p := &c.outbox.packet
+	fillPublish(p, m, expirySeconds)
+	p.QoS, p.PacketID = qos, 1 // for its size
+	if c.tooLargeWith(p, ids) {
+		c.broker.stats.oversized.Add(1)
+		return false
+	}
+	id, ok := c.window.add(0, qos)
+	if !ok {
+		c.broker.stats.dropped.Add(1)
+		return false
+	}
+	p.PacketID = id
+	return c.appendFrameLocked(retain, ids)
+}
+
+// appendFrameLocked encodes outbox.packet for the client; false if that cannot be.
+func (c *conn) appendFrameLocked(retain bool, ids []uint32) bool {
+	o := &c.outbox
+	o.packet.Retain = retain
+	if c.version == wire.V5 {
+		o.packet.Properties.SubscriptionIDs = o.packet.Properties.SubscriptionIDs[:0]
+		for _, id := range ids {
+			o.packet.Properties.AddSubscriptionID(id)
+		}
+	}
+	if o.packet.QoS == 0 && (c.tooLarge(&o.packet) || len(o.frames)+len(o.packet.Payload) > c.broker.opts.MaxPending) {
+		c.broker.stats.dropped.Add(1)
+		return false
+	}
+	if o.frames == nil {
+		o.frames = newBuffer()
+	}
+	frames, err := o.packet.Append(o.frames, c.version)
+	if err != nil {
+		c.broker.stats.oversized.Add(1)
+		return false
+	}
+	o.frames = frames
+	c.broker.stats.sent.Add(1)
+	return true
+}
+
+// drainWaitingLocked encodes waiting messages while the window has room. Those that have expired meanwhile are dropped.
+// [MQTT-3.3.2-5]
+func (c *conn) drainWaitingLocked(now int64) {
+	o := &c.outbox
+	done := 0
+	for done < len(o.waiting) && c.window.room() > 0 && len(o.frames) < maxGathered {
+		w := &o.waiting[done]
+		done++
+		o.waitingBytes -= len(w.message.Topic) + len(w.message.Payload) + len(w.message.Properties)
+		if w.message.Expired(now) {
+			c.broker.stats.expired.Add(1)
+		} else {
+			c.sendCountedLocked(&w.message, remainingExpiry(&w.message, now), w.qos, w.retain, w.ids)
+		}
+		*w = waitingMessage{}
+	}
+	if done == len(o.waiting) {
+		o.waiting = nil
+	} else {
+		o.waiting = o.waiting[done:]
+		o.starved = true
+	}
+}
+
+// tooLarge tells whether a packet is larger than the client takes; it is then not sent. [MQTT-3.1.2-24]
+func (c *conn) tooLarge(p *wire.Publish) bool {
+	return c.maxPacket > 0 && p.EncodedSize(c.version) > c.maxPacket
+}
+
+// tooLargeWith is tooLarge with subscription identifiers still to be added.
+func (c *conn) tooLargeWith(p *wire.Publish, ids []uint32) bool {
+	return c.maxPacket > 0 && p.EncodedSize(c.version)+5*len(ids) > c.maxPacket
+}

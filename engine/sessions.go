@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/holdfast-mqtt/holdfast/persist"
+	"github.com/holdfast-mqtt/holdfast/wire"
+)
+
+// sessions is the table of sessions, and of the connections that own a client identifier.
+type sessions struct {
+	mu       sync.Mutex
+	byClient map[string]*session // stored sessions
+	byID     map[persist.SessionID]*session
+	owners   map[string]*conn
+	lastKey  uint64 // of a volatile session
+}
+
+// newSessions returns an empty table.
+func newSessions() sessions {
+	return sessions{
+		byClient: make(map[string]*session),
+		byID:     make(map[persist.SessionID]*session),
+		owners:   make(map[string]*conn),
+	}
+}
+
+// claim makes c the one connection of its client identifier. A connection that has it is told so, ended, and waited
+// for: all that it had to say is appended before claim returns. [MQTT-3.1.4-3]
+func (t *sessions) claim(c *conn) {
+	for {
+		t.mu.Lock()
+		previous := t.owners[c.clientID]
+		if previous == nil {
+			t.owners[c.clientID] = c
+			t.mu.Unlock()
+			return
+		}
+		t.mu.Unlock()
+		previous.stop(wire.SessionTakenOver)
+		<-previous.done
+	}
+}
+
+// release gives up what claim took.
+func (t *sessions) release(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.owners[c.clientID] == c {
+		delete(t.owners, c.clientID)
+	}
+}
+
+// find returns the stored session of a client identifier, or nil.
+func (t *sessions) find(clientID string) *session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byClient[clientID]
+}
+
+// volatile returns a session that nothing is stored of.
+func (t *sessions) volatile(clientID string) *session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lastKey++
+	return &session{key: volatileKey | t.lastKey, clientID: clientID}
+}
+
+// addLocked enters a stored session.
+func (t *sessions) addLocked(clientID string, id persist.SessionID) *session {
+	s := &session{key: uint64(id), clientID: clientID, id: id, filters: make(map[string]struct{})}
+	t.byClient[clientID] = s
+	t.byID[id] = s
+	return s
+}
+
+// removeLocked forgets a stored session.
+func (t *sessions) removeLocked(s *session) {
+	delete(t.byID, s.id)
+	if t.byClient[s.clientID] == s {
+		delete(t.byClient, s.clientID)
+	}
+}
