@@ -17,6 +17,7 @@ type Broker struct {
 	store persist.Store
 	index *topic.Index[uint64, subscription]
 	names *topic.Names // topics with a retained message
+	gate  gate
 
 	router   *router
 	sessions sessions
@@ -39,7 +40,7 @@ func New(store persist.Store, o Options) (*Broker, error) {
 	b := &Broker{
 		opts: o.resolved(), store: store,
 		index: topic.NewIndex[uint64, subscription](), names: topic.NewNames(),
-		sessions: newSessions(), failed: make(chan struct{}), conns: make(map[*conn]struct{}),
+		gate: newGate(), sessions: newSessions(), failed: make(chan struct{}), conns: make(map[*conn]struct{}),
 	}
 	b.router = newRouter(b.index, store)
 	b.fold, b.expiry = newFold(b), newExpiry(b)

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"errors"
+	"sync"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
 	"github.com/holdfast-mqtt/holdfast/wire"
@@ -64,8 +65,15 @@ func (c *conn) publish(p *wire.Publish) error {
 	}
 	pub := &c.in.pub
 	c.fillPublication(pub, p)
+	var inside *sync.WaitGroup
+	if p.Retain {
+		inside = b.gate.enter()
+	}
 	plan := c.plan(p.Topic)
 	ticket, err := c.store(p, pub, plan)
+	if p.Retain {
+		b.gate.leave(inside, ticket)
+	}
 	if err != nil {
 		return c.notStored(p, err)
 	}

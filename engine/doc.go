@@ -34,6 +34,6 @@
 //   - fold.go: durable steps take effect
 //   - expiry.go, will.go: deadlines, wills
 //   - router.go, plan.go, publication.go: from a topic to its targets
-//   - retained.go: retained messages for new subscriptions
+//   - retained.go: retained messages for new subscriptions; gate.go: so that none is missed
 //   - signal.go: the one-slot wake-up
 package engine

@@ -18,6 +18,12 @@ type retainedWork struct {
 // copied to its queue, so that they survive as other messages do; the rest is read while it is written out.
 // [MQTT-3.3.1-9] [MQTT-3.3.1-10]
 func (c *conn) sendRetained(subs []persist.Subscription, fresh []bool) error {
+	if len(subs) == 0 {
+		return nil
+	}
+	if err := c.broker.fold.wait(c.broker.gate.pass()); err != nil {
+		return errStoreRefused
+	}
 	for i := range subs {
 		sub := &subs[i]
 		if _, _, shared := wire.SplitShared(sub.Filter); shared || !wanted(sub.RetainHandling, fresh[i]) {

@@ -35,6 +35,10 @@ func (b *Broker) propose(step *willStep) error {
 			m.Expires = b.opts.Now().UnixMilli() + int64(n)*1000
 		}
 		step.pub = publication{message: m, expirySeconds: step.will.MessageExpirySeconds}
+		if m.Retain {
+			inside := b.gate.enter()
+			defer func() { b.gate.leave(inside, step.ticket) }()
+		}
 		step.plan = b.router.plan(m.Topic, step.key)
 		batch.WillOf = true
 		batch.Message = &step.pub.message
