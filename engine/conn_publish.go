@@ -40,6 +40,9 @@ func (c *conn) handlePublish(frame wire.Frame) error {
 
 // resolveTopic puts the topic name in place of its alias and checks its depth.
 func (c *conn) resolveTopic(p *wire.Publish) error {
+	if p.Properties.Has(wire.PropSubscriptionIdentifier) { // [MQTT-3.3.4-6]
+		return protocolError(wire.PUBLISH, wire.ProtocolErrorCode, "subscription identifier from a client")
+	}
 	if p.Properties.Has(wire.PropTopicAlias) {
 		name, err := c.in.aliases.resolve(p.Properties.TopicAlias, p.Topic)
 		if err != nil {
