@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
 
 	"github.com/holdfast-mqtt/holdfast/config"
@@ -30,9 +29,7 @@ type parts struct {
 // builtIn returns the parts of the product.
 func builtIn() parts {
 	return parts{
-		openStore: func(string, config.Store, zerolog.Logger) (persist.Store, error) {
-			return nil, errors.New("store not linked")
-		},
+		openStore: openStore,
 		newBroker: func(store persist.Store, opts engine.Options) (broker, error) {
 			return engine.New(store, opts)
 		},
