@@ -15,8 +15,8 @@
 //
 //   - fs.go: FS, File, Entry
 //   - os.go: OS
-//   - os_linux.go, os_other.go: fdatasync, fallocate, fsync of directories and free space, by platform
-//   - os_unix.go, os_notunix.go: fsync of directories and free space
+//   - os_linux.go, os_other.go: fdatasync, fallocate and read-ahead, by platform
+//   - os_unix.go, os_notunix.go: fsync of directories and free space, by platform
 //   - lock.go: Lock
 //   - lock_unix.go, lock_windows.go, lock_other.go: the lock itself, by platform
 //   - faulty.go: Faulty

@@ -18,6 +18,7 @@ func (OS) OpenFile(name string, flag int, perm os.FileMode) (File, error) {
 	if err != nil {
 		return nil, err
 	}
+	readAsAsked(f)
 	return osFile{f}, nil
 }
 

@@ -125,3 +125,32 @@ func BenchmarkLoadIndex(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(entries), "ns/entry")
 	b.ReportMetric(float64(l.Segments()[0].Entries), "entries")
 }
+
+// BenchmarkOpen opens a log whose open segment is nearly full of small messages.
+func BenchmarkOpen(b *testing.B) {
+	dir, o := b.TempDir(), testOptions()
+	o.SegmentSize = 64 << 20
+	l, err := Open(disk.OS{}, dir, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var g Group
+	body := make([]byte, 300)
+	for room, _ := l.Room(); room > 1<<20; room, _ = l.Room() {
+		gather(&g, 50, body)
+		if _, err := l.Commit(&g, false); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if err := l.Close(); err != nil {
+			b.Fatal(err)
+		}
+		if l, err = Open(disk.OS{}, dir, o); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

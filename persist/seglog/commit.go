@@ -2,7 +2,6 @@ package seglog
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
 	"github.com/holdfast-mqtt/holdfast/persist/disk"
@@ -179,7 +178,7 @@ func (l *Log) rotate(size int64, first link) (*segment, error) {
 	// More than one can be leaving: a group that grew after a full disk may not fit the new segment either.
 	l.leaving = append(l.leaving, old)
 	l.open = seg
-	l.segments = append(slices.Clip(l.segments), seg)
+	l.segments = append(l.segments, seg)
 	l.tidy.wake()
 	return seg, nil
 }

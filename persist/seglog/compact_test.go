@@ -186,6 +186,9 @@ func TestDamagedCompactedFileFallsBackToTheSegment(t *testing.T) {
 		}
 		l, got := recovered(t, "fallback", fs, r.o)
 		wantEntries(t, fmt.Sprintf("cut at %d", cut), got, r.model)
+		if _, err := fs.OpenFile(name, os.O_RDONLY, 0); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("cut at %d: the torn file is still there: %v", cut, err)
+		}
 		_ = l.Close()
 	}
 }
@@ -255,7 +258,7 @@ func TestIndexFileGivesWhatTheSegmentGives(t *testing.T) {
 	load := func() map[persist.Position][2]int64 {
 		t.Helper()
 		got := map[persist.Position][2]int64{}
-		last := persist.Position(0)
+		var last persist.Position
 		for _, base := range r.sealed() {
 			err := r.log.LoadIndex(base, func(pos persist.Position, key uint64, expires int64) {
 				if pos <= last {
@@ -278,8 +281,7 @@ func TestIndexFileGivesWhatTheSegmentGives(t *testing.T) {
 	}
 	compare := func(what string) {
 		t.Helper()
-		got := load()
-		if fmt.Sprint(got) != fmt.Sprint(scanned) {
+		if got := load(); fmt.Sprint(got) != fmt.Sprint(scanned) {
 			t.Fatalf("%s: %v, want %v", what, got, scanned)
 		}
 	}

@@ -74,7 +74,7 @@ func Record(group []byte, offset int) (typ byte, body []byte, next int, ok bool)
 		return 0, nil, 0, false
 	}
 	n := int(binary.LittleEndian.Uint32(group[offset+4:]))
-	if n > end-offset-recordHeader {
+	if n < 0 || n > end-offset-recordHeader {
 		return 0, nil, 0, false
 	}
 	body = group[offset+recordHeader : offset+recordHeader+n : offset+recordHeader+n]

@@ -37,8 +37,11 @@ func (r *recovery) findEnd(seg *segment) (segmentEnd, error) {
 	sc := &scanner{log: r.Log, fn: func(persist.Position, byte, []byte) error { return nil }}
 	var held *piece // the last piece, if it is not good
 	w := &window{file: file, limit: min(seg.fileBytes, seg.capacity)}
-	err = r.walk(w, seg.base, 0, func(p piece) error {
+	err = r.walk(w, seg.base, 0, false, func(p piece) error {
 		e.dirty = p.end
+		if !p.found {
+			e.dirty = p.dirty
+		}
 		if held != nil && p.found {
 			count(*held)
 			if err := sc.salvage(seg.viewLocked(), *held); err != nil {

@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"fmt"
 	"sync"
 )
 
@@ -59,6 +60,9 @@ func (l *Log) Report() (tornBytes int64, damage []string) {
 	}
 	l.report.mu.Lock()
 	defer l.report.mu.Unlock()
+	if l.report.beyond > 0 {
+		damage = append(damage, fmt.Sprintf("and more damage: %d further finds are not listed", l.report.beyond))
+	}
 	return l.report.torn, damage
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -258,10 +257,12 @@ func alter(t testing.TB, fs disk.FS, name string, change func(b []byte) []byte) 
 	}
 }
 
-func positions(list []entry) []persist.Position {
-	var out []persist.Position
-	for _, e := range list {
-		out = append(out, e.pos)
+// create makes a file.
+func create(t testing.TB, fs disk.FS, name string) disk.File {
+	t.Helper()
+	file, err := fs.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return slices.Clip(out)
+	return file
 }

@@ -11,18 +11,21 @@ const searchWork = 64
 // salvage finds the records that are intact in a damaged piece.
 type salvage struct {
 	id identity
-	// region are the bytes of the piece, starting at pos; the records end at end.
-	region []byte
-	pos    persist.Position
-	end    int
-	work   int
+	// region are the bytes of the piece, starting at pos; the records end at end, or anywhere from least on.
+	region     []byte
+	pos        persist.Position
+	least, end int
+	work       int
 }
 
 // newSalvage prepares for a piece of a segment.
 func newSalvage(id identity, p piece, base persist.Position) *salvage {
 	s := &salvage{id: id, region: p.bytes, pos: base + persist.Position(p.off), end: len(p.bytes)}
+	// Without a header only the zeros at the end tell that nothing more follows.
+	s.least = trimZeros(p.bytes)
 	if p.found {
 		s.end = groupHeader + int(p.header.length)
+		s.least = s.end
 	}
 	s.work = searchWork * len(s.region)
 	return s
@@ -35,7 +38,7 @@ func (s *salvage) run(headerGood bool, found func(offset int, typ byte, body []b
 		bad = 0
 	}
 	off := groupHeader
-	for off < s.end && !s.finished(off) {
+	for !s.finished(off) {
 		typ, body, ok := s.record(off)
 		if !ok {
 			if bad < 0 {
@@ -64,10 +67,8 @@ func (s *salvage) record(off int) (typ byte, body []byte, ok bool) {
 	return s.id.record(s.region[off:s.end], s.pos+persist.Position(off))
 }
 
-// finished tells whether nothing but padding is left.
-func (s *salvage) finished(off int) bool {
-	return off >= s.end || s.end-off < groupAlign && trimZeros(s.region[off:s.end]) == 0
-}
+// finished tells whether no record can be at off any more.
+func (s *salvage) finished(off int) bool { return off >= s.least }
 
 // next finds the next record behind the damaged one at off. Most damage leaves the length intact, which leads there at
 // once. Otherwise every offset is tried; a hit must be followed by another record or the end, so that no chance match
@@ -78,7 +79,7 @@ func (s *salvage) next(off int) int {
 			return off + int(size)
 		}
 	}
-	for at := off + 1; at+recordHeader <= s.end && s.work > 0; at++ {
+	for at := off + 1; at < s.least && at+recordHeader <= s.end && s.work > 0; at++ {
 		size := recordSize(s.region[at:])
 		if size > int64(s.end-at) {
 			continue

@@ -105,7 +105,7 @@ func (sc *scanner) view(v view) error {
 	if sc.from > v.base {
 		from = int64(sc.from - v.base)
 	}
-	return sc.log.walk(w, v.base, from, func(p piece) error { return sc.piece(v, p) })
+	return sc.log.walk(w, v.base, from, true, func(p piece) error { return sc.piece(v, p) })
 }
 
 // piece handles what walk found.

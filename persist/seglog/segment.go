@@ -145,7 +145,7 @@ func (l *Log) Remove(base persist.Position) error {
 	// Out of the table first: nobody may find a segment whose file is gone.
 	l.mu.Lock()
 	i, _ := slices.BinarySearchFunc(l.segments, base, compareBase)
-	l.segments = slices.Delete(slices.Clone(l.segments), i, i+1)
+	l.segments = slices.Delete(l.segments, i, i+1)
 	l.covered = max(l.covered, s.end())
 	indexed := s.index.present
 	l.mu.Unlock()
@@ -156,7 +156,7 @@ func (l *Log) Remove(base persist.Position) error {
 	if err := l.fs.Remove(s.src.name); err != nil {
 		l.mu.Lock()
 		i, _ := slices.BinarySearchFunc(l.segments, base, compareBase)
-		l.segments = slices.Insert(slices.Clone(l.segments), i, s)
+		l.segments = slices.Insert(l.segments, i, s)
 		l.mu.Unlock()
 		return fmt.Errorf("remove segment: %w", err)
 	}

@@ -8,8 +8,8 @@ import (
 
 // piece is what walk finds: a group, or bytes that are none.
 type piece struct {
-	// off and end of the piece in the file.
-	off, end int64
+	// off and end of the piece in the file; dirty is behind its last byte that is not zero, if it is no group.
+	off, end, dirty int64
 	// header of the group and its checksum, if found: a valid header, and room for what it announces.
 	found  bool
 	header groupInfo
@@ -22,26 +22,25 @@ type piece struct {
 }
 
 // walk visits what is in a segment as it was written, from front to back. Only pieces that end behind the offset from
-// come with their bytes. Bytes that are no group are one piece, up to the next valid header or the last byte that is
-// not zero.
-func (l *Log) walk(w *window, base persist.Position, from int64, visit func(piece) error) error {
+// come with their bytes. Bytes that are no group are one piece, up to the next valid header or the limit; what is only
+// zeros up to the limit is nothing. The last piece comes without bytes unless rest is true.
+func (l *Log) walk(w *window, base persist.Position, from int64, rest bool, visit func(piece) error) error {
 	for off := int64(segmentHeader); off < w.limit; {
 		p, err := l.groupAt(w, base, off)
 		if err != nil {
 			return err
 		}
+		wanted := p.end > from
 		if !p.found {
-			if p.end, err = l.searchGroup(w, base, off+groupAlign); err != nil {
+			if p.end, p.dirty, err = l.searchGroup(w, base, off); err != nil {
 				return err
 			}
-			if p.end == w.limit {
-				if p.end, err = w.lastNonZero(off); err != nil || p.end == off {
-					return err
-				}
-				w.limit = p.end
+			if p.end == w.limit && p.dirty == off {
+				return nil
 			}
+			wanted = p.end > from && (p.end < w.limit || rest)
 		}
-		if p.end > from {
+		if wanted {
 			if p.bytes, err = w.bytes(p.off, p.end-p.off); err != nil {
 				return err
 			}
@@ -69,24 +68,33 @@ func (l *Log) groupAt(w *window, base persist.Position, off int64) (piece, error
 	return p, nil
 }
 
-// searchGroup returns the offset of the first group at or behind off; the limit if there is none.
-func (l *Log) searchGroup(w *window, base persist.Position, off int64) (int64, error) {
-	for off+groupHeader <= w.limit {
-		b, err := w.bytes(off, windowStep)
+// searchGroup returns the offset of the first group behind off; the limit if there is none, and then also the offset
+// behind the last byte that is not zero.
+func (l *Log) searchGroup(w *window, base persist.Position, off int64) (at, last int64, err error) {
+	last = off
+	for from := off; ; {
+		b, err := w.bytes(from, windowStep)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		for start := 0; start+groupHeader <= len(b); start += groupAlign {
-			at := off + int64(start)
-			if binary.LittleEndian.Uint64(b[start+16:]) != uint64(base)+uint64(at) {
-				continue
-			}
-			h, _, ok := decodeGroup(b[start:], base+persist.Position(at), l.id)
-			if ok && at+groupHeader+int64(h.length) <= w.limit {
-				return at, nil
+		// Most of what is searched is the unused rest of a segment.
+		if n := trimZeros(b); n > 0 {
+			last = from + int64(n)
+			for start := 0; start+groupHeader <= len(b); start += groupAlign {
+				at := from + int64(start)
+				if at == off || binary.LittleEndian.Uint64(b[start+16:]) != uint64(base)+uint64(at) {
+					continue
+				}
+				h, _, ok := decodeGroup(b[start:], base+persist.Position(at), l.id)
+				if ok && at+groupHeader+int64(h.length) <= w.limit {
+					return at, last, nil
+				}
 			}
 		}
-		off += int64(len(b)-groupHeader)/groupAlign*groupAlign + groupAlign
+		if from+int64(len(b)) >= w.limit {
+			return w.limit, last, nil
+		}
+		// A header may lie across the end of the window.
+		from += int64(len(b)-groupHeader) / groupAlign * groupAlign
 	}
-	return w.limit, nil
 }

@@ -1,6 +1,7 @@
 package seglog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -54,24 +55,12 @@ func (w *window) fill(off, n int64) error {
 	return nil
 }
 
-// lastNonZero is the offset behind the last byte in [from, limit) that is not zero; from if there is none.
-func (w *window) lastNonZero(from int64) (int64, error) {
-	last := from
-	for off := from; off < w.limit; {
-		b, err := w.bytes(off, windowStep)
-		if err != nil {
-			return 0, err
-		}
-		if n := trimZeros(b); n > 0 {
-			last = off + int64(n)
-		}
-		off += int64(len(b))
-	}
-	return last, nil
-}
-
 // trimZeros is the length of b without its trailing zeros.
 func trimZeros(b []byte) int {
+	// All zeros, the usual case, is found by comparing b with itself one byte on: at the speed of memory.
+	if len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1]) {
+		return 0
+	}
 	n := len(b)
 	for n >= 8 && binary.LittleEndian.Uint64(b[n-8:]) == 0 {
 		n -= 8

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -176,4 +177,40 @@ func BenchmarkLive(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}
+
+// BenchmarkStart opens a store with a million queued messages for 100 sessions.
+func BenchmarkStart(b *testing.B) {
+	const n = 1_000_000
+	o := Options{Sync: SyncNever, Reserve: -1}
+	dir := b.TempDir()
+	s := open(b, dir, o)
+	batch := persist.Batch{Message: &persist.Message{Topic: []byte("plant/line/7/temperature/outside"), Payload: payload(256)}}
+	var to []*persist.Audience
+	for i := range 100 {
+		to = append(to, s.Audience(members(openSession(b, s, fmt.Sprint("c", i)))))
+	}
+	for i := range n {
+		batch.Audience = to[i%len(to)]
+		if _, err := s.Append(&batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	flush(b, s)
+	eventually(b, "sealed segments are indexed", func() bool { return !slices.ContainsFunc(s.log.Segments(), indexMissing) })
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	for range b.N {
+		s := open(b, dir, o)
+		b.StopTimer()
+		if q := s.Stats().Queued; q != n {
+			b.Fatalf("%d queued", q)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
 }

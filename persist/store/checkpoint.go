@@ -30,8 +30,9 @@ type checkpointer struct {
 	// meta is what the last checkpoint said of itself.
 	meta statedb.Meta
 	tick uint64
-	// failing: the last checkpoint failed. full: the guard refuses messages. reserved: the reserve is there.
-	failing, full, reserved bool
+	// failing: the last checkpoint failed. full: the guard refuses messages; blind: it cannot measure. reserved: the
+	// reserve is there.
+	failing, full, blind, reserved bool
 	// moved is when the log was last seen to have grown, to end.
 	moved time.Time
 	end   persist.Position

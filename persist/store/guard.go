@@ -14,21 +14,21 @@ import (
 // when little is left, and then the log cannot shrink. The guard stops taking messages early enough that checkpoints go
 // on, and a reserve file is there to be given up if something else fills the disk.
 
-const (
-	// reserveBytes is the size of the reserve.
-	reserveBytes = 32 << 20
-	// startBytes is what a start needs.
-	startBytes = 64 << 20
-)
+// startBytes is what a start needs.
+const startBytes = 64 << 20
 
 // guard refuses messages while too little is free on the disk.
 func (s *Store) guard() {
 	free, err := s.options.FS.Free(s.dir)
+	c := &s.checks
 	if err != nil {
-		s.say("warning", fmt.Sprintf("free space of %s is not known: %v", s.dir, err))
+		if !c.blind {
+			s.say("warning", fmt.Sprintf("free space of %s is not known: %v", s.dir, err))
+		}
+		c.blind = true
 		return
 	}
-	c := &s.checks
+	c.blind = false
 	limit := s.options.MinFree
 	if c.full {
 		limit += limit / 8 // so that it does not flicker
@@ -45,7 +45,7 @@ func (s *Store) guard() {
 		}
 		s.in.refuse(fullDisk, why)
 	}
-	if !c.reserved && free > limit+2*reserveBytes {
+	if reserve := s.options.Reserve; !c.reserved && reserve > 0 && free > limit+2*uint64(reserve) {
 		c.reserved = true // one try: it is a help, not a must
 		if err := s.makeReserve(); err != nil {
 			s.say("warning", fmt.Sprintf("no disk space could be reserved: %v", err))
@@ -73,7 +73,7 @@ func (s *Store) makeReserve() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(f.Allocate(0, reserveBytes), f.Close()); err != nil {
+	if err := errors.Join(f.Allocate(0, s.options.Reserve), f.Close()); err != nil {
 		return errors.Join(err, s.options.FS.Remove(s.reservePath()))
 	}
 	return nil

@@ -63,6 +63,9 @@ type Options struct {
 	// MinFree is how many bytes must be free on the disk for messages to be taken; 0 is four segments and 64 MiB. What
 	// is below is for settling and checkpoints, which free space.
 	MinFree uint64
+	// Reserve is how many bytes of the disk are occupied, to be given up when something else fills it; 0 is 32 MiB, below
+	// 0 none.
+	Reserve int64
 	// IdleSeal is for how long nothing must have been appended before an open segment that nobody needs is given up;
 	// 0 is five seconds.
 	IdleSeal time.Duration
@@ -83,6 +86,9 @@ func (o Options) withDefaults() Options {
 	}
 	def(&o.SegmentSize, 64<<20)
 	def(&o.CheckpointBytes, 16<<20)
+	if o.Reserve == 0 {
+		o.Reserve = 32 << 20
+	}
 	def((*int64)(&o.CheckpointInterval), int64(time.Second))
 	def((*int64)(&o.IdleSeal), int64(5*time.Second))
 	if o.LargestEntry <= 0 {
@@ -227,6 +233,7 @@ func (s *Store) start() {
 	s.in.nextAudience = max(s.state.nextAudience, s.checks.meta.Generation<<40)
 	s.in.urgent, s.in.soon = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.checks.start()
+	s.guard()
 	c := &committer{store: s, spare: &gathering{}, waiters: make(map[persist.Waiter]struct{})}
 	s.running.Go(c.run)                // ends with stop, or a failure; Close waits
 	s.checks.running.Go(s.checkpoints) // ends with checks.stop; Close waits

@@ -181,6 +181,9 @@ func (q *queue) plan(most int) error {
 		q.advance(src)
 	}
 	q.idle = len(q.heap) == 0
+	if len(q.planned) == 0 {
+		q.planned = nil // most queues are empty most of the time
+	}
 	return nil
 }
 

@@ -92,6 +92,7 @@ func small() Options {
 		CheckpointBytes:    64 << 10,
 		TailBytes:          600 << 10,
 		LargestEntry:       20 << 20,
+		Reserve:            -1,
 	}
 }
 
