@@ -42,6 +42,9 @@ func New(store persist.Store, o Options) (*Broker, error) {
 		index: topic.NewIndex[uint64, subscription](), names: topic.NewNames(),
 		gate: newGate(), sessions: newSessions(), failed: make(chan struct{}), conns: make(map[*conn]struct{}),
 	}
+	if largest := store.Stats().LargestEntry; largest > 0 { // a message that is taken can be stored
+		b.opts.MaxPacketSize = min(b.opts.MaxPacketSize, largest)
+	}
 	b.router = newRouter(b.index, store)
 	b.fold, b.expiry = newFold(b), newExpiry(b)
 	if err := b.load(); err != nil {
@@ -176,9 +179,11 @@ func (b *Broker) Shutdown(ctx context.Context) error {
 	case <-served:
 	case <-ctx.Done():
 		err = fmt.Errorf("wait for connections to end: %w", ctx.Err())
+		b.fold.fail(ErrStopped) // lets those go that wait for a disk that does not answer
 		b.eachConn(func(c *conn) { _ = c.nc.Close() })
 		<-served
 	}
+	b.fold.fail(ErrStopped) // expiry too may wait for the disk
 	b.expiry.halt()
 	b.fold.halt()
 	return err

@@ -46,6 +46,8 @@ type conn struct {
 
 	// quota counts the client's publishes that are not acknowledged, against our Receive Maximum.
 	quota atomic.Int32
+	// superseded: a later connection of the client waits for the end of this one.
+	superseded atomic.Bool
 	// stopCode says why the broker ends the connection; see stop.
 	stopCode atomic.Int32
 }
@@ -105,6 +107,21 @@ func (c *conn) stop(code wire.ReasonCode) {
 	c.wake.Wake()
 }
 
+// supersede ends the connection because a later one of the same client has come, and waits until it has said its last
+// word. What had arrived before is handled first, for a client may have taken its leave an instant ago.
+func (c *conn) supersede() {
+	c.superseded.Store(true)
+	_ = c.nc.SetReadDeadline(time.Now().Add(takeoverDrain))
+	patience := time.NewTimer(2 * takeoverDrain) // it may be busy, or in its handshake
+	defer patience.Stop()
+	select {
+	case <-c.done:
+	case <-patience.C:
+		c.stop(wire.SessionTakenOver)
+		<-c.done
+	}
+}
+
 // stopped tells whether the connection is being ended.
 func (c *conn) stopped() bool { return c.stopCode.Load() != notStopped }
 
@@ -112,17 +129,21 @@ func (c *conn) stopped() bool { return c.stopCode.Load() != notStopped }
 func (c *conn) serve() {
 	defer close(c.done)
 	defer c.nc.Close()
-	if err := c.handshake(); err != nil {
+	if err := c.guarded(c.handshake); err != nil {
+		c.broker.sessions.release(c)
 		c.refused(err)
 		return
 	}
 	written := make(chan struct{})
 	go func() { // ends when stop was called; waited for below
 		defer close(written)
-		c.writeLoop()
+		defer c.endWriting()
+		if c.guarded(c.writeLoop) != nil {
+			c.stop(wire.UnspecifiedError)
+		}
 	}()
-	err := c.readLoop()
-	c.stop(endCode(err))
+	err := c.guarded(c.readLoop)
+	c.stop(c.endCode(err))
 	<-written
 	c.finish(err)
 	c.broker.sessions.release(c)
@@ -173,8 +194,11 @@ func (c *conn) close(discard bool) {
 	}
 	batch.Close = step
 	batch.End = expiry == 0 && discard
-	if _, err := c.broker.store.Append(&batch); err != nil {
+	ticket, err := c.broker.store.Append(&batch)
+	if err != nil {
 		c.broker.opts.Log.Warn().Err(err).Str("client", c.clientID).
 			Msg("the end of the connection could not be stored; after a restart it counts as ended then")
+		return
 	}
+	c.broker.sessions.closes(c.id, ticket)
 }

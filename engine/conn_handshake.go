@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
@@ -29,6 +28,9 @@ func (c *conn) handshake() error {
 	err = connect.Decode(frame, 0)
 	c.version = connect.Version
 	if err != nil {
+		if c.version == 0 && unknownLevel(frame) {
+			c.version = wire.V311 // its refusal is understood by all [MQTT-3.1.2-2 of 3.1.1]
+		}
 		return c.refuse(refusalCode(err), err)
 	}
 	if err := c.admit(&connect); err != nil {
@@ -38,7 +40,9 @@ func (c *conn) handshake() error {
 	if assigned {
 		c.clientID = newClientID()
 	}
-	b.sessions.claim(c)
+	if !b.sessions.claim(c) {
+		return errSuperseded
+	}
 	if err := c.takeSession(&connect, assigned); err != nil {
 		b.sessions.release(c)
 		return err
@@ -120,103 +124,6 @@ func (b *Broker) capExpiry(seconds uint32) uint32 {
 	return uint32(min(int64(seconds), int64(b.opts.MaxSessionExpiry/time.Second)))
 }
 
-// openSession creates or resumes the session. What is to be kept is durable when it returns; a session that ends with
-// its connection and leaves no will is not stored.
-func (c *conn) openSession(p *wire.Connect) (present bool, err error) {
-	b := c.broker
-	clean, err := c.discardOld(p.CleanStart)
-	if err != nil {
-		return false, err
-	}
-	c.session = b.sessions.volatile(c.clientID)
-	stored := b.sessions.find(c.clientID)
-	if c.expiry == 0 && p.Will == nil && (stored == nil || clean) {
-		return false, c.endStored(stored)
-	}
-	ticket, err := b.store.Append(&persist.Batch{Waiter: b.fold.wake, Open: &persist.Open{
-		ClientID: c.clientID, Username: c.who.Name, Clean: clean,
-		ExpirySeconds: c.expiry, Will: storedWill(p.Will), At: b.opts.Now().UnixMilli(),
-	}})
-	if err != nil {
-		return false, err
-	}
-	if err := b.fold.wait(ticket); err != nil {
-		return false, err
-	}
-	b.sessions.mu.Lock()
-	defer b.sessions.mu.Unlock()
-	s := b.sessions.byClient[c.clientID]
-	c.id, c.epoch = s.id, s.epoch
-	c.kept = c.expiry > 0 || s.present
-	if c.kept { // else only the will is stored: subscriptions and messages are the connection's own
-		c.session = s
-	}
-	return s.present, nil
-}
-
-// discardOld publishes the will that a stored session leaves if it is not to be resumed, and tells whether the session
-// must start clean: the client wants it so, or what is stored has expired.
-func (c *conn) discardOld(cleanStart bool) (clean bool, err error) {
-	b := c.broker
-	now := b.opts.Now().UnixMilli()
-	b.sessions.mu.Lock()
-	s := b.sessions.byClient[c.clientID]
-	if s == nil {
-		b.sessions.mu.Unlock()
-		return cleanStart, nil
-	}
-	end, ends := s.endsAt()
-	clean = cleanStart || (ends && end <= now) || s.expirySeconds == 0
-	// A will whose session ends is due now, except that a client which returns soon after a crash cancels it.
-	if !clean || s.will == nil || s.connected || now < s.notBefore {
-		b.sessions.mu.Unlock()
-		return clean, nil
-	}
-	step := &willStep{
-		session: s.id, epoch: s.epoch, key: s.key, clientID: s.clientID, who: Identity{Name: s.username}, will: s.will, end: true,
-	}
-	b.sessions.mu.Unlock()
-	if err := b.propose(step); err != nil {
-		return clean, err
-	}
-	if step.will == nil {
-		return clean, b.fold.wait(step.ticket)
-	}
-	return clean, b.deliverWill(step)
-}
-
-// endStored ends what is stored under the client identifier, durably, before a session that is not stored takes its
-// place. [MQTT-3.1.2-4]
-func (c *conn) endStored(s *session) error {
-	if s == nil {
-		return nil
-	}
-	b := c.broker
-	b.sessions.mu.Lock()
-	batch := persist.Batch{Session: s.id, Epoch: s.epoch, End: true, Waiter: b.fold.wake}
-	b.sessions.mu.Unlock()
-	ticket, err := b.store.Append(&batch)
-	if err != nil {
-		return err
-	}
-	return b.fold.wait(ticket)
-}
-
-// storedWill copies a will out of the packet; nil for none.
-func storedWill(w *wire.Will) *persist.Will {
-	if w == nil {
-		return nil
-	}
-	return &persist.Will{
-		Message: persist.Message{
-			Topic: []byte(w.Topic), Payload: slices.Clone(w.Payload), QoS: w.QoS, Retain: w.Retain,
-			Properties: w.Properties.AppendForward(nil),
-		},
-		DelaySeconds:         w.Properties.WillDelayInterval,
-		MessageExpirySeconds: w.Properties.MessageExpiryInterval,
-	}
-}
-
 // configure sets what CONNECT asked of the connection.
 func (c *conn) configure(p *wire.Connect) {
 	o := &c.broker.opts
@@ -237,9 +144,13 @@ func (c *conn) configure(p *wire.Connect) {
 	}
 }
 
-// keepAliveSeconds returns the keep alive in force: the client's, or the configured maximum where that is less.
+// keepAliveSeconds returns the keep alive in force: the client's, or the configured maximum where that is less and the
+// client can be told. [MQTT-3.1.2-21]
 func (c *conn) keepAliveSeconds(p *wire.Connect) uint16 {
 	limit := c.broker.opts.MaxKeepAlive / time.Second
+	if c.version != wire.V5 { // could not be told, and would be cut off for keeping to its own
+		return p.KeepAlive
+	}
 	if limit <= 0 || limit > 65535 || (p.KeepAlive != 0 && time.Duration(p.KeepAlive) <= limit) {
 		return p.KeepAlive
 	}
@@ -300,10 +211,20 @@ func (c *conn) abandonSession() {
 // refuse answers CONNECT with a reason code, as far as the version has one, and returns why.
 func (c *conn) refuse(code wire.ReasonCode, why error) error {
 	c.abandonSession()
-	if c.version != 0 {
+	if c.version != 0 && (c.version == wire.V5 || answeredBefore5(code)) {
 		_ = c.writeDirect(&wire.Connack{Code: code}) // it is refused whether it hears it or not
 	}
 	return why
+}
+
+// answeredBefore5 tells whether CONNACK of MQTT 3.1 and 3.1.1 has a return code for the reason. What is malformed gets
+// none: the connection is closed. [MQTT-4.8.0-1 of 3.1.1]
+func answeredBefore5(code wire.ReasonCode) bool {
+	switch code {
+	case wire.MalformedPacket, wire.ProtocolErrorCode, wire.TopicNameInvalid, wire.PacketTooLarge:
+		return false
+	}
+	return true
 }
 
 // writeDirect writes one packet before the write loop runs.
@@ -320,6 +241,12 @@ func (c *conn) writeDirect(p wire.Packet) error {
 		return ErrStopped
 	}
 	return c.nc.SetWriteDeadline(time.Time{})
+}
+
+// unknownLevel tells whether a CONNECT is MQTT of another version: the protocol name is right, the level is not.
+func unknownLevel(frame wire.Frame) bool {
+	const name = "\x00\x04MQTT"
+	return len(frame.Body) > len(name) && string(frame.Body[:len(name)]) == name
 }
 
 // refusalCode returns the CONNACK code for a CONNECT that could not be read.

@@ -78,7 +78,11 @@ func (c *conn) publish(p *wire.Publish) error {
 		b.gate.leave(inside, ticket)
 	}
 	if err != nil {
-		return c.notStored(p, err)
+		c.broker.opts.Log.Warn().Err(err).Str("client", c.clientID).Bytes("topic", p.Topic).Msg("message could not be stored")
+		if p.QoS > 0 { // MQTT 3 learns of it by the end of the connection, without an acknowledgement
+			return c.deny(p, storeCode(err))
+		}
+		b.stats.dropped.Add(1) // it is not retained, and reaches those who are there all the same
 	}
 	b.router.deliverNow(plan, pub, &c.in.touched)
 	if p.QoS == 0 {
@@ -148,17 +152,6 @@ func (c *conn) store(p *wire.Publish, pub *publication, plan *plan) (persist.Tic
 		return 0, nil
 	}
 	return c.append(batch)
-}
-
-// notStored tells the client that the store did not take its message: MQTT 5 by reason code, MQTT 3 by the end of the
-// connection without an acknowledgement. A QoS 0 retained message is lost, and counted.
-func (c *conn) notStored(p *wire.Publish, err error) error {
-	c.broker.opts.Log.Warn().Err(err).Str("client", c.clientID).Bytes("topic", p.Topic).Msg("message refused")
-	if p.QoS == 0 {
-		c.broker.stats.dropped.Add(1)
-		return nil
-	}
-	return c.deny(p, storeCode(err))
 }
 
 // deny answers a publish that was not taken. MQTT 3 has no code for it: where the message was not allowed, it is

@@ -61,10 +61,20 @@ func (c *conn) pull(now int64) bool {
 		return false
 	}
 	for i := range o.staged {
-		c.encodeStaged(&o.staged[i], now)
+		if s := &o.staged[i]; !s.dup || c.awaits(o.page.Deliveries[s.at].Position) {
+			c.encodeStaged(s, now)
+		}
 	}
 	o.staged = o.staged[:0]
 	return true
+}
+
+// awaits tells whether a message that is to be sent again still has to be: the client may have acknowledged it while it
+// waited for the disk, and after PUBREL it would take it for a new one.
+func (c *conn) awaits(position persist.Position) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.window.isSent(position)
 }
 
 // stage pulls messages and gives them packet identifiers. Those of QoS 2 are durable before the first is sent: the same
@@ -78,8 +88,11 @@ func (c *conn) stage(now int64) (more bool, err error) {
 	if room == 0 {
 		return false, nil
 	}
+	if o.page == nil {
+		o.page = pages.Get().(*persist.Page)
+	}
 	o.page.MaxMessages, o.page.MaxBytes = min(room, pageMessages), pageBytes
-	if err := o.queue.Next(&o.page); err != nil {
+	if err := o.queue.Next(o.page); err != nil {
 		return false, err
 	}
 	if len(o.page.Deliveries) == 0 {
@@ -104,6 +117,9 @@ func (c *conn) stage(now int64) (more bool, err error) {
 func (c *conn) stageLocked(at int, now int64) (exactly bool) {
 	o := &c.out
 	d := &o.page.Deliveries[at]
+	if c.window.isPast(d.Position) {
+		return false
+	}
 	due := c.window.isDue(d.Position)
 	if c.unsendable(d, due, now) {
 		c.window.skip(d.Position)
@@ -191,6 +207,10 @@ func (c *conn) encodeStaged(s *stagedDelivery, now int64) {
 	c.fillDelivery(&c.out.page.Deliveries[s.at], now)
 	p.QoS, p.PacketID, p.Dup = s.qos, s.packetID, s.dup
 	alias, known := c.out.aliases.assign(p.Topic) // none before MQTT 5
+	if alias != 0 && !known && c.maxPacket > 0 && p.EncodedSize(c.version)+aliasCost+2 > c.maxPacket {
+		c.out.aliases.forget(alias) // it would be too large with the alias: up to two lengths grow
+		alias = 0
+	}
 	if alias != 0 {
 		p.Properties.SetTopicAlias(alias)
 	}

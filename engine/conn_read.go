@@ -14,15 +14,7 @@ import (
 
 // readLoop handles the client's packets until the connection ends, and returns why it did.
 func (c *conn) readLoop() (err error) {
-	defer func() {
-		if r := recover(); r != nil { // a defect of ours ends one connection, not the broker
-			c.broker.stats.panics.Add(1)
-			c.broker.opts.Log.Error().Interface("cause", r).Bytes("stack", debug.Stack()).Str("client", c.clientID).
-				Msg("defect while handling a packet; the connection is ended")
-			err = fmt.Errorf("defect: %v", r)
-		}
-		c.in.touched.wake()
-	}()
+	defer func() { c.in.touched.wake() }()
 	for {
 		if !c.in.reader.Ready() {
 			if err := c.endBatch(); err != nil {
@@ -39,6 +31,20 @@ func (c *conn) readLoop() (err error) {
 	}
 }
 
+// guarded runs a step of the connection and turns a panic into its error: a defect of ours ends one connection, not the
+// broker.
+func (c *conn) guarded(step func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.broker.stats.panics.Add(1)
+			c.broker.opts.Log.Error().Interface("cause", cause).Bytes("stack", debug.Stack()).Str("client", c.clientID).
+				Msg("defect while serving a connection; it is ended")
+			err = fmt.Errorf("defect: %v", cause)
+		}
+	}()
+	return step()
+}
+
 // endBatch is called when everything that had arrived is handled, before the loop waits for more.
 func (c *conn) endBatch() error {
 	c.in.touched.wake()
@@ -49,6 +55,9 @@ func (c *conn) endBatch() error {
 	}
 	c.in.reader.Release()
 	c.in.keepAlive.packet(time.Now()) // not before: a disk that let the handling wait is not the client's silence
+	if c.superseded.Load() {
+		return nil // its deadline is set
+	}
 	return c.nc.SetReadDeadline(c.in.keepAlive.deadline())
 }
 
@@ -144,6 +153,7 @@ func (c *conn) wakeWriter() {
 
 // append submits a step of this connection. Its ticket is what later answers wait for at least.
 func (c *conn) append(batch *persist.Batch) (persist.Ticket, error) {
+	c.in.touched.wake() // Append may wait for the disk: who was given something before must not
 	ticket, err := c.broker.store.Append(batch)
 	if err == nil {
 		c.in.last = ticket
@@ -153,9 +163,13 @@ func (c *conn) append(batch *persist.Batch) (persist.Ticket, error) {
 
 // endCode returns the reason code that a connection is ended with for an error of its read loop; Success where the
 // client is not to be told.
-func endCode(err error) wire.ReasonCode {
+func (c *conn) endCode(err error) wire.ReasonCode {
 	var broken *wire.ProtocolError
 	switch {
+	case errors.Is(err, errDisconnected):
+		return wire.Success
+	case c.superseded.Load():
+		return wire.SessionTakenOver
 	case errors.As(err, &broken):
 		return broken.Code
 	case errors.Is(err, os.ErrDeadlineExceeded):

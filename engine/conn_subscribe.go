@@ -43,12 +43,14 @@ func (c *conn) handleSubscribe(frame wire.Frame) error {
 		answer.Codes = append(answer.Codes, wire.ReasonCode(f.QoS))
 	}
 	ticket, err := c.subscribe(granted)
+	last := max(ticket, c.in.last)
 	if err != nil {
 		c.refuseAll(answer, granted, storeCode(err))
+		last = 0 // promises nothing, so it waits for nothing but those before it
 	} else if err := c.sendRetained(granted, fresh); err != nil {
 		return err
 	}
-	c.acknowledge(pendingAck{ticket: uint64(max(ticket, c.in.last)), packetID: p.PacketID, kind: wire.SUBACK, packet: answer})
+	c.acknowledge(pendingAck{ticket: uint64(last), packetID: p.PacketID, kind: wire.SUBACK, packet: answer})
 	return nil
 }
 
@@ -138,15 +140,18 @@ func (c *conn) handleUnsubscribe(frame wire.Frame) error {
 			answer.Codes[i] = wire.NoSubscriptionExisted
 		}
 	}
-	if err := c.unsubscribe(known); err != nil {
+	err := c.unsubscribe(known)
+	last := c.in.last
+	if err != nil {
 		if c.version != wire.V5 {
 			return errStoreRefused // MQTT 3 cannot be told: it will ask again
 		}
 		for i := range answer.Codes {
 			answer.Codes[i] = wire.ImplementationSpecificError
 		}
+		last = 0 // promises nothing, so it waits for nothing but those before it
 	}
-	c.acknowledge(pendingAck{ticket: uint64(c.in.last), packetID: p.PacketID, kind: wire.UNSUBACK, packet: answer})
+	c.acknowledge(pendingAck{ticket: uint64(last), packetID: p.PacketID, kind: wire.UNSUBACK, packet: answer})
 	return nil
 }
 

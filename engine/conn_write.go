@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"sync"
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
@@ -11,11 +12,12 @@ import (
 type outbound struct {
 	buffer   []byte // of the write that is being gathered
 	packet   wire.Publish
+	ack      wire.Puback
 	aliases  outboundAliases
 	retained retainedWork
 
 	queue  persist.Queue // of a kept session
-	page   persist.Page
+	page   *persist.Page // borrowed while there is something to send
 	staged []stagedDelivery
 	ticket persist.Ticket // that staged waits for
 	sent   []persist.Sent
@@ -23,14 +25,13 @@ type outbound struct {
 }
 
 // writeLoop sends what is due until the connection is ended. It gathers everything there is before each write.
-func (c *conn) writeLoop() {
-	defer c.endWriting()
+func (c *conn) writeLoop() error {
 	for {
 		more := c.gather()
 		if len(c.out.buffer) > 0 {
 			if _, err := c.nc.Write(c.out.buffer); err != nil {
 				c.stop(wire.Success) // the peer is gone; the read loop says how
-				return
+				return nil
 			}
 			c.out.buffer = c.out.buffer[:0]
 			if !c.stopped() {
@@ -39,7 +40,7 @@ func (c *conn) writeLoop() {
 		}
 		if c.stopped() {
 			c.farewell()
-			return
+			return nil
 		}
 		if more {
 			continue
@@ -83,25 +84,25 @@ func (c *conn) rest() {
 	freeBuffer(c.out.buffer)
 	c.out.buffer = nil
 	if len(c.out.staged) == 0 {
-		c.out.page = persist.Page{}
-		c.out.staged, c.out.sent = nil, nil
+		freePage(c.out.page)
+		c.out.page, c.out.staged, c.out.sent = nil, nil, nil
+	}
+}
+
+// pages are what queues are read to by those connections that send just now.
+var pages = sync.Pool{New: func() any { return new(persist.Page) }}
+
+// freePage gives a page back, unless a rare large message made it large.
+func freePage(p *persist.Page) {
+	if p != nil && cap(p.Buffer) <= keptBuffer {
+		pages.Put(p)
 	}
 }
 
 // gather collects what is due, about one write's worth, and returns whether there is more that waits for nothing.
 func (c *conn) gather() (more bool) {
 	now := c.broker.opts.Now().UnixMilli()
-	c.mu.Lock()
-	c.signalled, c.outbox.starved = false, false
-	c.drainWaitingLocked(now)
-	if c.outbox.frames != nil {
-		freeBuffer(c.out.buffer)
-		c.out.buffer, c.outbox.frames = c.outbox.frames, nil
-	} else if c.out.buffer == nil {
-		c.out.buffer = newBuffer()
-	}
-	c.encodeAcksLocked()
-	c.mu.Unlock()
+	c.gatherLeft(now)
 	if c.stopped() {
 		return false
 	}
@@ -114,6 +115,21 @@ func (c *conn) gather() (more bool) {
 	return true
 }
 
+// gatherLeft collects what other goroutines left for the write loop.
+func (c *conn) gatherLeft(now int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.signalled, c.outbox.starved = false, false
+	c.drainWaitingLocked(now)
+	if c.outbox.frames != nil {
+		freeBuffer(c.out.buffer)
+		c.out.buffer, c.outbox.frames = c.outbox.frames, nil
+	} else if c.out.buffer == nil {
+		c.out.buffer = newBuffer()
+	}
+	c.encodeAcksLocked()
+}
+
 // encodeAcksLocked encodes the acknowledgements that are durable, in order.
 func (c *conn) encodeAcksLocked() {
 	if c.acks.len() == 0 {
@@ -122,25 +138,30 @@ func (c *conn) encodeAcksLocked() {
 	full := c.acks.len() >= maxPendingAcks
 	durable := uint64(c.broker.store.Durable())
 	for len(c.out.buffer) < maxGathered {
-		a, ok := c.acks.ready(durable)
-		if !ok {
-			if c.acks.len() == 0 || c.broker.store.Err() == nil {
-				break
-			}
-			if a, ok = c.acks.ready(^uint64(0)); !ok || !c.failLocked(&a) {
-				continue
-			}
+		if a, ok := c.acks.ready(durable); ok {
+			c.encodeAckLocked(&a)
+			continue
 		}
-		c.encodeAckLocked(&a)
+		if c.acks.len() == 0 || c.broker.store.Err() == nil {
+			break
+		}
+		durable = uint64(c.broker.store.Durable()) // for good
+		if a, ok := c.acks.ready(durable); ok {
+			c.encodeAckLocked(&a)
+		} else if a, ok := c.acks.ready(^uint64(0)); ok && c.failLocked(&a) {
+			c.encodeAckLocked(&a)
+		}
 	}
 	if full && c.acks.len() < maxPendingAcks {
 		c.room.Broadcast()
 	}
 }
 
-// failLocked turns an acknowledgement whose step will never be durable into a refusal; false if there is none to send.
+// failLocked turns an acknowledgement whose step may never be durable into a refusal; false if there is none to send.
+// A QoS 2 message gets none: a refusal would free its identifier for another message, which would be taken for a
+// repeat if the step turns out to be in the log after all. Unanswered, the client sends it again, and all is well.
 func (c *conn) failLocked(a *pendingAck) bool {
-	if c.version != wire.V5 || (a.kind != wire.PUBACK && a.kind != wire.PUBREC) {
+	if c.version != wire.V5 || a.kind != wire.PUBACK {
 		return false
 	}
 	a.code = wire.ImplementationSpecificError
@@ -149,24 +170,28 @@ func (c *conn) failLocked(a *pendingAck) bool {
 
 // encodeAckLocked encodes one acknowledgement and counts the publish that it ends out of the client's quota.
 func (c *conn) encodeAckLocked(a *pendingAck) {
-	var packet wire.Packet
+	ack := &c.out.ack // a scratch: an answer of its own would be allocated
+	ack.PacketID, ack.Code = a.packetID, a.code
+	buffer, err := c.out.buffer, error(nil)
 	ends := false
 	switch a.kind {
 	case wire.PUBACK:
-		packet, ends = &wire.Puback{PacketID: a.packetID, Code: a.code}, true
+		buffer, err = ack.Append(buffer, c.version)
+		ends = true
 	case wire.PUBREC:
-		packet, ends = &wire.Pubrec{PacketID: a.packetID, Code: a.code}, a.code.Failed()
+		buffer, err = (*wire.Pubrec)(ack).Append(buffer, c.version)
+		ends = a.code.Failed()
 	case wire.PUBREL:
-		packet = &wire.Pubrel{PacketID: a.packetID, Code: a.code}
+		buffer, err = (*wire.Pubrel)(ack).Append(buffer, c.version)
 	case wire.PUBCOMP:
-		packet, ends = &wire.Pubcomp{PacketID: a.packetID, Code: a.code}, a.code == wire.Success
+		buffer, err = (*wire.Pubcomp)(ack).Append(buffer, c.version)
+		ends = a.code == wire.Success
 	default:
-		packet = a.packet
+		buffer, err = a.packet.Append(buffer, c.version)
 	}
 	if ends && c.quota.Add(-1) < 0 {
 		c.quota.Store(0) // it was taken on an earlier connection
 	}
-	buffer, err := packet.Append(c.out.buffer, c.version)
 	if err != nil {
 		c.broker.opts.Log.Error().Err(err).Str("client", c.clientID).Stringer("packet", a.kind).Msg("answer cannot be encoded")
 		return

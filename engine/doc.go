@@ -26,7 +26,7 @@
 //
 //   - broker.go: build, serve, shut down; options.go, limits.go, errors.go, stats.go, auth.go as named
 //   - conn.go: a connection's fields by owner, its beginning and end
-//   - conn_handshake.go: CONNECT to CONNACK
+//   - conn_handshake.go: CONNECT to CONNACK; conn_open.go: the session is created, resumed or ended for it
 //   - conn_read.go, conn_publish.go, conn_ack.go, conn_subscribe.go: the read loop and one inbound family each
 //   - conn_write.go, conn_pull.go, outbox.go: the write loop, the durable queue, what others leave for it
 //   - window.go, packetid.go, received.go, alias.go, keepalive.go, ackqueue.go: pure parts, no lock, no clock

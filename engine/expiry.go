@@ -53,6 +53,7 @@ func newExpiry(b *Broker) *expiry {
 // watch notes the next deadline of a session that is not connected. Called with sessions.mu held.
 func (e *expiry) watch(s *session) {
 	at, ok := s.willAt()
+	ok = ok && !s.proposed
 	if end, ends := s.endsAt(); ends && (!ok || end < at) {
 		at, ok = end, true
 	}
@@ -151,7 +152,7 @@ func (b *Broker) postpone(step *willStep, until int64) {
 	b.sessions.mu.Lock()
 	defer b.sessions.mu.Unlock()
 	if s := b.sessions.byID[step.session]; s != nil && s.epoch == step.epoch && !s.connected {
-		s.will, s.notBefore = step.will, until
+		s.proposed, s.notBefore = false, until
 		b.expiry.watch(s)
 	}
 }
@@ -169,9 +170,8 @@ func (b *Broker) proposal(d deadline, now int64) (*willStep, bool) {
 		return nil, false // Close will watch it again
 	}
 	step := &willStep{session: s.id, epoch: s.epoch, key: s.key, clientID: s.clientID, who: Identity{Name: s.username}}
-	if at, ok := s.willAt(); ok && at <= now {
-		step.will = s.will
-		s.will = nil // proposed once; a failing store is the end of the process
+	if at, ok := s.willAt(); ok && at <= now && !s.proposed {
+		step.will, s.proposed = s.will, true // once; a failing store is the end of the process
 	}
 	if at, ok := s.endsAt(); ok && at <= now {
 		step.end = true

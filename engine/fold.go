@@ -165,8 +165,8 @@ func (f *fold) open(e *persist.Entry) {
 	s.username = e.Open.Username
 	s.expirySeconds = e.Open.ExpirySeconds
 	s.connected, s.present = true, e.Present
-	s.closedAt, s.notBefore = 0, 0
-	s.will = e.Open.Will
+	s.closedAt, s.notBefore, s.closing = 0, 0, 0
+	s.will, s.proposed = e.Open.Will, false
 }
 
 // close applies Close: expiry and will delay run from here.

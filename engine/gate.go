@@ -37,10 +37,12 @@ func (g *gate) leave(inside *sync.WaitGroup, ticket persist.Ticket) {
 // pass waits until everything that entered before has left, and returns the ticket by which it will be durable.
 func (g *gate) pass() persist.Ticket {
 	g.mu.Lock()
-	earlier := g.inside
-	g.inside = new(sync.WaitGroup)
+	earlier, later := g.inside, new(sync.WaitGroup)
+	later.Add(1) // whoever passes next waits for these too
+	g.inside = later
 	g.mu.Unlock()
 	earlier.Wait()
+	later.Done()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.last

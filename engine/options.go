@@ -15,7 +15,8 @@ type Options struct {
 	MaxConnectPacketSize int
 	// ConnectTimeout is the time a client has for its whole CONNECT. Default 10 s.
 	ConnectTimeout time.Duration
-	// MaxKeepAlive is the longest keep alive; a longer one, or none, is lowered to it. Default 0: what the client asks.
+	// MaxKeepAlive is the longest keep alive of MQTT 5 clients; a longer one, or none, is lowered to it. Default 0: what
+	// the client asks.
 	MaxKeepAlive time.Duration
 	// MaxSessionExpiry is the longest that a session outlives its connection; sessions of MQTT 3 clients that ask to be
 	// kept get it. Default 14 days.

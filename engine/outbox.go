@@ -66,19 +66,44 @@ func (c *conn) offer(pub *publication, qos byte, retain bool, ids []uint32) bool
 	return true
 }
 
+// fitsLocked tells whether so many bytes more may wait for the client. One message may always.
+func (c *conn) fitsLocked(size int) bool {
+	waiting := len(c.outbox.frames) + c.outbox.waitingBytes
+	return waiting == 0 || waiting+size <= c.broker.opts.MaxPending
+}
+
+// identify adds subscription identifiers, which MQTT 3 does not know.
+func (c *conn) identify(p *wire.Publish, ids []uint32) {
+	if c.version != wire.V5 {
+		return
+	}
+	for _, id := range ids {
+		p.Properties.AddSubscriptionID(id)
+	}
+}
+
 // offerFrameLocked leaves a QoS 0 message; false if it was dropped.
 func (c *conn) offerFrameLocked(pub *publication, retain bool, ids []uint32) bool {
 	o := &c.outbox
 	if len(ids) > 0 && c.version == wire.V5 {
 		fillPublish(&o.packet, &pub.message, pub.expirySeconds)
-		return c.appendFrameLocked(retain, ids)
+		c.identify(&o.packet, ids)
+		switch size := o.packet.EncodedSize(c.version); {
+		case c.tooLarge(&o.packet):
+			c.broker.stats.oversized.Add(1)
+			return false
+		case !c.fitsLocked(size):
+			c.broker.stats.dropped.Add(1)
+			return false
+		}
+		return c.appendFrameLocked(retain)
 	}
 	frame := pub.frame(c.version, retain)
 	if frame == nil || (c.maxPacket > 0 && len(frame) > c.maxPacket) {
 		c.broker.stats.oversized.Add(1)
 		return false
 	}
-	if len(o.frames)+len(frame) > c.broker.opts.MaxPending {
+	if !c.fitsLocked(len(frame)) {
 		c.broker.stats.dropped.Add(1)
 		return false
 	}
@@ -93,13 +118,13 @@ func (c *conn) offerFrameLocked(pub *publication, retain bool, ids []uint32) boo
 // offerCountedLocked leaves a QoS 1 or 2 message of a session that is not kept; false if it was dropped.
 func (c *conn) offerCountedLocked(pub *publication, qos byte, retain bool, ids []uint32) bool {
 	o := &c.outbox
-	if len(o.waiting) == 0 && c.window.room() > 0 {
-		return c.sendCountedLocked(&pub.message, pub.expirySeconds, qos, retain, ids)
-	}
 	size := len(pub.message.Topic) + len(pub.message.Payload) + len(pub.message.Properties)
-	if o.waitingBytes+size > c.broker.opts.MaxPending {
+	if !c.fitsLocked(size) {
 		c.broker.stats.dropped.Add(1)
 		return false
+	}
+	if len(o.waiting) == 0 && c.window.room() > 0 {
+		return c.sendCountedLocked(&pub.message, pub.expirySeconds, qos, retain, ids)
 	}
 	m := pub.message
 	m.Topic, m.Payload = slices.Clone(m.Topic), slices.Clone(m.Payload)
@@ -113,8 +138,9 @@ func (c *conn) offerCountedLocked(pub *publication, qos byte, retain bool, ids [
 func (c *conn) sendCountedLocked(m *persist.Message, expirySeconds uint32, qos byte, retain bool, ids []uint32) bool {
 	p := &c.outbox.packet
 	fillPublish(p, m, expirySeconds)
+	c.identify(p, ids)
 	p.QoS, p.PacketID = qos, 1 // for its size
-	if c.tooLargeWith(p, ids) {
+	if c.tooLarge(p) {
 		c.broker.stats.oversized.Add(1)
 		return false
 	}
@@ -124,23 +150,13 @@ func (c *conn) sendCountedLocked(m *persist.Message, expirySeconds uint32, qos b
 		return false
 	}
 	p.PacketID = id
-	return c.appendFrameLocked(retain, ids)
+	return c.appendFrameLocked(retain)
 }
 
 // appendFrameLocked encodes outbox.packet for the client; false if that cannot be.
-func (c *conn) appendFrameLocked(retain bool, ids []uint32) bool {
+func (c *conn) appendFrameLocked(retain bool) bool {
 	o := &c.outbox
 	o.packet.Retain = retain
-	if c.version == wire.V5 {
-		o.packet.Properties.SubscriptionIDs = o.packet.Properties.SubscriptionIDs[:0]
-		for _, id := range ids {
-			o.packet.Properties.AddSubscriptionID(id)
-		}
-	}
-	if o.packet.QoS == 0 && (c.tooLarge(&o.packet) || len(o.frames)+len(o.packet.Payload) > c.broker.opts.MaxPending) {
-		c.broker.stats.dropped.Add(1)
-		return false
-	}
 	if o.frames == nil {
 		o.frames = newBuffer()
 	}
@@ -181,9 +197,4 @@ func (c *conn) drainWaitingLocked(now int64) {
 // tooLarge tells whether a packet is larger than the client takes; it is then not sent. [MQTT-3.1.2-24]
 func (c *conn) tooLarge(p *wire.Publish) bool {
 	return c.maxPacket > 0 && p.EncodedSize(c.version) > c.maxPacket
-}
-
-// tooLargeWith is tooLarge with subscription identifiers still to be added.
-func (c *conn) tooLargeWith(p *wire.Publish, ids []uint32) bool {
-	return c.maxPacket > 0 && p.EncodedSize(c.version)+5*len(ids) > c.maxPacket
 }

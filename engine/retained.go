@@ -21,9 +21,9 @@ func (c *conn) sendRetained(subs []persist.Subscription, fresh []bool) error {
 	if len(subs) == 0 {
 		return nil
 	}
-	if err := c.broker.fold.wait(c.broker.gate.pass()); err != nil {
-		return errStoreRefused
-	}
+	c.in.touched.wake() // neither they nor the client itself are to wait with us
+	c.wakeWriter()
+	_ = c.broker.fold.wait(c.broker.gate.pass()) // after a failure, what is retained is what was before
 	for i := range subs {
 		sub := &subs[i]
 		if _, _, shared := wire.SplitShared(sub.Filter); shared || !wanted(sub.RetainHandling, fresh[i]) {
@@ -54,8 +54,8 @@ func wanted(handling byte, fresh bool) bool {
 	return handling == 0 || (handling == 1 && fresh)
 }
 
-// queueRetained copies retained messages to the session's queue. It returns the topics whose message is QoS 0: those
-// are not queued.
+// queueRetained copies retained messages to the session's queue. It returns the topics whose message is not queued: it
+// is QoS 0, or there is no room.
 func (c *conn) queueRetained(names []string, sub *persist.Subscription) (direct []string, err error) {
 	b := c.broker
 	member := persist.Member{Session: c.id, QoS: sub.QoS, RetainAsPublished: true}
@@ -74,7 +74,10 @@ func (c *conn) queueRetained(names []string, sub *persist.Subscription) (direct 
 		}
 		r.Message.Retained = true
 		batch := persist.Batch{Session: c.id, Epoch: c.epoch, Message: &r.Message, Audience: audience, Waiter: c.wake}
-		if _, err := c.append(&batch); err != nil {
+		_, err := c.append(&batch)
+		if errors.Is(err, persist.ErrFull) { // then it does not survive a crash, but it is sent
+			direct = append(direct, name)
+		} else if err != nil {
 			return nil, err
 		}
 	}

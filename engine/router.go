@@ -99,8 +99,8 @@ func mergeIDs(a, b []uint32) []uint32 {
 	return slices.Compact(all)
 }
 
-// choose picks one member of each shared subscription: whose turn it is among those that are connected, or among all
-// when nobody is.
+// choose picks one member of each shared subscription: whose turn it is among those that are connected, or when nobody
+// is, among those for which a message can be stored.
 func (r *router) choose(p *plan) {
 	p.chosen = p.chosen[:0]
 	if len(p.groups) == 0 {
@@ -109,17 +109,23 @@ func (r *router) choose(p *plan) {
 	p.turn++
 	for i := range p.groups {
 		g := &p.groups[i]
-		turn := int(p.turn) % len(g.members)
-		picked := &g.members[turn]
-		for n := range g.members {
-			t := &g.members[(turn+n)%len(g.members)]
-			if t.session.conn.Load() != nil {
-				picked = t
-				break
-			}
-		}
-		p.chosen = append(p.chosen, *picked)
+		p.chosen = append(p.chosen, *g.choose(int(p.turn)))
 	}
+}
+
+// choose picks the member whose turn it is.
+func (g *group) choose(turn int) *target {
+	away := &g.members[turn%len(g.members)]
+	for n := range g.members {
+		t := &g.members[(turn+n)%len(g.members)]
+		if t.session.conn.Load() != nil {
+			return t
+		}
+		if t.stored() && !away.stored() {
+			away = t
+		}
+	}
+	return away
 }
 
 // deliverNow gives a publication to every connected target that does not get it through the store. For QoS 0 the group

@@ -26,6 +26,10 @@ type session struct {
 	present       bool  // the last Open resumed it
 	closedAt      int64 // Unix milliseconds; while not connected
 	will          *persist.Will
+	// proposed: the expiry has taken the will up; whether it is published is decided when that is folded.
+	proposed bool
+	// closing is the step that says that the connection is gone, while it is on its way; 0 for none.
+	closing persist.Ticket
 	// notBefore holds deadlines back after a start, Unix milliseconds.
 	notBefore int64
 	// watched is the deadline under which the session is in the expiry heap, 0 for none.

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
-	"github.com/holdfast-mqtt/holdfast/wire"
 )
 
 // sessions is the table of sessions, and of the connections that own a client identifier.
@@ -13,7 +12,8 @@ type sessions struct {
 	byClient map[string]*session // stored sessions
 	byID     map[persist.SessionID]*session
 	owners   map[string]*conn
-	lastKey  uint64 // of a volatile session
+	waiting  map[string]*conn // who wants to be the owner: the latest alone will be
+	lastKey  uint64           // of a volatile session
 }
 
 // newSessions returns an empty table.
@@ -22,24 +22,29 @@ func newSessions() sessions {
 		byClient: make(map[string]*session),
 		byID:     make(map[persist.SessionID]*session),
 		owners:   make(map[string]*conn),
+		waiting:  make(map[string]*conn),
 	}
 }
 
 // claim makes c the one connection of its client identifier. A connection that has it is told so, ended, and waited
-// for: all that it had to say is appended before claim returns. [MQTT-3.1.4-3]
-func (t *sessions) claim(c *conn) {
-	for {
-		t.mu.Lock()
+// for: all that it had to say is appended before claim returns. [MQTT-3.1.4-3] False: meanwhile a later connection
+// wants it too.
+func (t *sessions) claim(c *conn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting[c.clientID] = c
+	for t.waiting[c.clientID] == c {
 		previous := t.owners[c.clientID]
 		if previous == nil {
 			t.owners[c.clientID] = c
-			t.mu.Unlock()
-			return
+			delete(t.waiting, c.clientID)
+			return true
 		}
 		t.mu.Unlock()
-		previous.stop(wire.SessionTakenOver)
-		<-previous.done
+		previous.supersede()
+		t.mu.Lock()
 	}
+	return false
 }
 
 // release gives up what claim took.
@@ -48,6 +53,15 @@ func (t *sessions) release(c *conn) {
 	defer t.mu.Unlock()
 	if t.owners[c.clientID] == c {
 		delete(t.owners, c.clientID)
+	}
+}
+
+// closes notes the step that says that the connection of a stored session is gone.
+func (t *sessions) closes(id persist.SessionID, ticket persist.Ticket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s := t.byID[id]; s != nil {
+		s.closing = ticket
 	}
 }
 

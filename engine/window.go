@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
@@ -20,9 +21,14 @@ const (
 	flightSettled
 )
 
+// keptFlights is how many flights an emptied window still has room for.
+const keptFlights = 256
+
 // flight is one outbound message with a packet identifier.
 type flight struct {
-	position persist.Position // 0 in a volatile session
+	// position in the queue; of a message that is in no queue, the one it came behind.
+	position persist.Position
+	queued   bool
 	packetID uint16
 	qos      byte
 	state    flightState
@@ -58,7 +64,7 @@ func (w *window) restore(inFlight []persist.InFlight, floor persist.Position) {
 			state = flightReleased
 		}
 		w.ids.take(f.PacketID)
-		w.flights = append(w.flights, flight{position: f.Position, packetID: f.PacketID, state: state})
+		w.flights = append(w.flights, flight{position: f.Position, queued: true, packetID: f.PacketID, state: state})
 	}
 }
 
@@ -74,15 +80,19 @@ func (w *window) released() []uint16 {
 }
 
 // room is how many more messages the client takes now.
-func (w *window) room() int { return max(0, w.limit-w.open) }
+func (w *window) room() int { return max(0, min(w.limit-w.open, maxInFlightIDs-w.ids.len())) }
 
-// add gives a new message its packet identifier. There must be room.
+// add gives a new message its packet identifier. Position 0 is a message that is in no queue. There must be room.
 func (w *window) add(position persist.Position, qos byte) (packetID uint16, ok bool) {
 	id, ok := w.ids.next()
 	if !ok {
 		return 0, false
 	}
-	w.push(flight{position: position, packetID: id, qos: qos, state: flightSent, counted: true})
+	f := flight{position: position, queued: position != 0, packetID: id, qos: qos, state: flightSent, counted: true}
+	if !f.queued {
+		f.position = w.last() // keeps the flights in order
+	}
+	w.push(f)
 	w.open++
 	return id, true
 }
@@ -92,7 +102,8 @@ func (w *window) skip(position persist.Position) {
 	if at := w.search(position); at < len(w.flights) && w.flights[at].position == position {
 		w.settle(&w.flights[at])
 	} else {
-		w.push(flight{position: position, state: flightSettled})
+		w.push(flight{position: position, queued: true, state: flightSettled})
+		w.above = append(w.above, position)
 	}
 	w.advance()
 }
@@ -101,6 +112,20 @@ func (w *window) skip(position persist.Position) {
 func (w *window) isDue(position persist.Position) bool {
 	at := w.search(position)
 	return at < len(w.flights) && w.flights[at].position == position && w.flights[at].state == flightDue
+}
+
+// isPast tells whether a message is settled or released here although the queue, which learns of it later, may still
+// return it.
+func (w *window) isPast(position persist.Position) bool {
+	at := w.search(position)
+	found := at < len(w.flights) && w.flights[at].position == position
+	return position <= w.floor || (found && w.flights[at].state != flightDue)
+}
+
+// isSent tells whether a message waits for PUBACK or PUBREC.
+func (w *window) isSent(position persist.Position) bool {
+	at := w.search(position)
+	return at < len(w.flights) && w.flights[at].position == position && w.flights[at].state == flightSent
 }
 
 // resend finds the message of an earlier connection that is due again and marks it sent. Due messages before it are no
@@ -156,7 +181,8 @@ func (w *window) acknowledge(packetID uint16, qos byte) bool {
 	return true
 }
 
-// release notes PUBREC: the message is the client's now. False: no such message. Again is true if it was noted before.
+// release notes PUBREC: the message is the client's now, also where that is said of a message of an earlier connection
+// before it was sent again. False: no such message. Again is true if it was noted before.
 func (w *window) release(packetID uint16) (again, ok bool) {
 	f := w.find(packetID)
 	switch {
@@ -164,7 +190,7 @@ func (w *window) release(packetID uint16) (again, ok bool) {
 		return false, false
 	case f.state == flightReleased:
 		return true, true
-	case f.state == flightSent && f.qos == 2:
+	case f.state == flightDue, f.state == flightSent && f.qos == 2:
 		f.state = flightReleased
 		return false, true
 	}
@@ -189,7 +215,7 @@ func (w *window) takeSettled() (s persist.Settled, ok bool) {
 			s.Above = append(s.Above, p)
 		}
 	}
-	w.above = w.above[:0]
+	w.emptyAbove()
 	if w.floor > w.reported {
 		w.reported, s.Floor = w.floor, w.floor
 	}
@@ -219,6 +245,14 @@ func (f *flight) matches(packetID uint16) bool {
 	return f.packetID == packetID && f.state != flightSettled
 }
 
+// last returns the position of the last flight, or the floor.
+func (w *window) last() persist.Position {
+	if n := len(w.flights); n > w.head {
+		return w.flights[n-1].position
+	}
+	return w.floor
+}
+
 // search returns the first flight at or behind a position.
 func (w *window) search(position persist.Position) int {
 	open := w.flights[w.head:]
@@ -232,7 +266,7 @@ func (w *window) settle(f *flight) {
 	}
 	f.state, f.counted = flightSettled, false
 	w.ids.free(f.packetID)
-	if f.position != 0 {
+	if f.queued {
 		w.above = append(w.above, f.position)
 	}
 }
@@ -245,14 +279,23 @@ func (w *window) advance() {
 	}
 	if w.head == len(w.flights) {
 		w.flights, w.head, w.hint = w.flights[:0], 0, 0
-		w.above = w.above[:0]
-		if cap(w.flights) > 256 {
+		w.emptyAbove()
+		if cap(w.flights) > keptFlights {
 			w.flights = nil
 		}
 	}
 }
 
-// push appends a flight, moving the open ones to the front of the slice when that spares growing it.
+// emptyAbove forgets what was settled above the floor, because it was taken or the floor has passed it.
+func (w *window) emptyAbove() {
+	w.above = w.above[:0]
+	if cap(w.above) > keptFlights {
+		w.above = nil
+	}
+}
+
+// push enters a flight, moving the open ones to the front of the slice when that spares growing it. It belongs at the
+// end, except after a crash that lost what was settled between messages in flight.
 func (w *window) push(f flight) {
 	if len(w.flights) == cap(w.flights) && w.head > len(w.flights)/2 {
 		n := copy(w.flights, w.flights[w.head:])
@@ -260,5 +303,9 @@ func (w *window) push(f flight) {
 		w.hint = max(0, w.hint-w.head)
 		w.head = 0
 	}
-	w.flights = append(w.flights, f)
+	at := len(w.flights)
+	if f.position < w.last() {
+		at = w.search(f.position)
+	}
+	w.flights = slices.Insert(w.flights, at, f)
 }

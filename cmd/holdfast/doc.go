@@ -15,6 +15,7 @@
 //   - serve.go: the verb serve: configuration, log, signals
 //   - assembly.go: starts the parts of the broker in order, and stops them in reverse
 //   - parts.go: the store and the broker, as the assembly uses them
+//   - store.go: the store as configured, and what its start found
 //   - options.go: what the engine is told of the configuration
 //   - datadir.go: checks the data directory before anything is opened in it
 //   - platform_unix.go, platform_other.go: signals and permissions, which differ between systems

@@ -24,8 +24,6 @@ type checkpointer struct {
 	// soon wakes it before its time; bytes were written to the log since the last checkpoint.
 	soon  chan struct{}
 	bytes atomic.Int64
-	// applied is the position of the last checkpoint, for Stats.
-	applied atomic.Uint64
 
 	// meta is what the last checkpoint said of itself.
 	meta statedb.Meta
@@ -135,7 +133,6 @@ func (s *Store) checkpoint() error {
 	}
 	s.state.retained.written()
 	s.checks.meta = meta
-	s.checks.applied.Store(uint64(meta.Applied))
 	s.checks.bytes.Add(-bytes)
 	s.counts.checkpoints.Add(1)
 	return nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
+
 	"time"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
@@ -45,10 +47,12 @@ func (c *committer) run() {
 		closing := c.wait()
 		// What came during a commit goes at once if somebody waits for it; else it may wait for company.
 		for g := s.in.take(c.spare, false); g != nil; g = s.in.take(c.spare, !closing) {
-			if !c.commit(g) {
+			if !c.commit(g) || !c.syncDue(false) {
 				return
 			}
 			c.spare = g.recycle()
+			// Who was just woken is about to append: let it, or the next group is the first of them alone.
+			runtime.Gosched()
 		}
 		if err := s.log.Err(); err != nil {
 			c.fail(err, nil) // the log's own goroutine met it

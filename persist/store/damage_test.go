@@ -141,72 +141,71 @@ func TestLostDefinitionIsNamed(t *testing.T) {
 	}
 }
 
-func TestDirectories(t *testing.T) {
-	used := func(t *testing.T) string {
-		dir := t.TempDir()
-		s := open(t, dir, small())
-		openSession(t, s, "c")
-		if err := s.Close(); err != nil {
+// usedDir is a directory that was served from.
+func usedDir(t *testing.T) string {
+	dir := t.TempDir()
+	s := open(t, dir, small())
+	openSession(t, s, "c")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// without is a used directory that has lost something.
+func without(name string) func(*testing.T) string {
+	return func(t *testing.T) string {
+		dir := usedDir(t)
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 		return dir
 	}
-	remove := func(names ...string) func(*testing.T) string {
-		return func(t *testing.T) string {
-			dir := used(t)
-			for _, name := range names {
-				if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			return dir
+}
+
+// with is a used directory that has something from another one.
+func with(name string) func(*testing.T) string {
+	return func(t *testing.T) string {
+		dir, other := without(name)(t), usedDir(t)
+		if err := os.Rename(filepath.Join(other, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
 		}
+		return dir
 	}
+}
+
+// rewritten is a used directory in which a file was changed.
+func rewritten(name string, change func([]byte) []byte) func(*testing.T) string {
+	return func(t *testing.T) string {
+		dir := usedDir(t)
+		if err := os.WriteFile(filepath.Join(dir, name), change(mustRead(t, filepath.Join(dir, name))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+}
+
+func foreignDir(t *testing.T) string {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "letters"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestDirectoryThatIsNotWholeIsRefused(t *testing.T) {
 	for _, each := range []struct {
 		name, says string
 		dir        func(*testing.T) string
 	}{
-		{"somebody else's", "is not a data directory of this broker (it holds letters)", func(t *testing.T) string {
-			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "letters"), nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return dir
-		}},
-		{"without identity", "has lost its IDENT file", remove(identFile)},
-		{"without log", "the message log of", remove(logDir)},
-		{"without state", "the state of", remove(metaDir)},
-		{"state of another store", "belongs to another store", func(t *testing.T) string {
-			dir, other := used(t), used(t)
-			if err := errors.Join(os.RemoveAll(filepath.Join(dir, metaDir)), os.Rename(filepath.Join(other, metaDir), filepath.Join(dir, metaDir))); err != nil {
-				t.Fatal(err)
-			}
-			return dir
-		}},
-		{"log of another store", "another store", func(t *testing.T) string {
-			dir, other := used(t), used(t)
-			if err := errors.Join(os.RemoveAll(filepath.Join(dir, logDir)), os.Rename(filepath.Join(other, logDir), filepath.Join(dir, logDir))); err != nil {
-				t.Fatal(err)
-			}
-			return dir
-		}},
-		{"damaged identity", "IDENT is damaged", func(t *testing.T) string {
-			dir := used(t)
-			name := filepath.Join(dir, identFile)
-			b := mustRead(t, name)
-			b[20] ^= 1
-			if err := os.WriteFile(name, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return dir
-		}},
-		{"short identity", "IDENT", func(t *testing.T) string {
-			dir := used(t)
-			if err := os.Truncate(filepath.Join(dir, identFile), 10); err != nil {
-				t.Fatal(err)
-			}
-			return dir
-		}},
+		{"somebody else's", "is not a data directory of this broker (it holds letters)", foreignDir},
+		{"without identity", "has lost its IDENT file", without(identFile)},
+		{"without log", "the message log of", without(logDir)},
+		{"without state", "the state of", without(metaDir)},
+		{"state of another store", "belongs to another store", with(metaDir)},
+		{"log of another store", "another store", with(logDir)},
+		{"damaged identity", "IDENT is damaged", rewritten(identFile, func(b []byte) []byte { b[20] ^= 1; return b })},
+		{"short identity", "IDENT", rewritten(identFile, func(b []byte) []byte { return b[:10] })},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			dir := each.dir(t)

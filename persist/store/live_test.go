@@ -228,6 +228,12 @@ func TestSyncModes(t *testing.T) {
 				t.Errorf("%d syncs", syncs)
 			case mode > 0:
 				eventually(t, "the log is synced in the background", func() bool { return s.Stats().Syncs > before.Syncs })
+				// Also while there is always another group.
+				busy := publishAlways(s, to)
+				seen := s.Stats().Syncs
+				eventually(t, "the log is synced under load", func() bool { return s.Stats().Syncs > seen+2 })
+				busy()
+				flush(t, s)
 			}
 			if st.Recovery.SyncMode != mode.String() || mode != SyncAlways && !strings.Contains(st.Recovery.SyncMode, "power cut may lose") {
 				t.Errorf("sync mode is %q", st.Recovery.SyncMode)
@@ -240,6 +246,24 @@ func TestSyncModes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// publishAlways publishes from several goroutines until the function that it returns is called.
+func publishAlways(s *Store, to *persist.Audience) (stop func()) {
+	var all sync.WaitGroup
+	var stopped atomic.Bool
+	for range 4 {
+		all.Go(func() {
+			w := newSignal()
+			for !stopped.Load() {
+				if _, err := s.Append(&persist.Batch{Message: message("t", "busy"), Audience: to, Waiter: w}); err != nil {
+					return
+				}
+				<-w
+			}
+		})
+	}
+	return func() { stopped.Store(true); all.Wait() }
 }
 
 // TestMillionQueued measures the start with a million messages queued.

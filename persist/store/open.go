@@ -186,7 +186,7 @@ func (s *Store) open(id identity) error {
 		return err
 	}
 	db, err := statedb.Open(filepath.Join(s.dir, metaDir), statedb.Options{
-		Logger:    s.options.Log,
+		Logger:    s.sayOfState,
 		FreeBytes: s.options.FS.Free,
 	})
 	if err != nil {
@@ -312,6 +312,14 @@ func (s *Store) Entries(dst []persist.Entry, w persist.Waiter) []persist.Entry {
 	clear(s.entries.list)
 	s.entries.list = s.entries.list[:0]
 	return dst
+}
+
+// sayOfState hands on what the state database says. What is information to it is a detail here.
+func (s *Store) sayOfState(level, msg string) {
+	if level == "info" {
+		level = "debug"
+	}
+	s.say(level, "state: "+msg)
 }
 
 // say hands a line to the operator.

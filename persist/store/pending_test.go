@@ -1,11 +1,23 @@
 package store
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
 )
+
+// pendingModel is a pending list with a plain slice beside it that says the same.
+type pendingModel struct {
+	t     *testing.T
+	rnd   *rand.Rand
+	p     pending
+	table segmentTable
+	want  []persist.Position
+	// last was pushed last; trimmed is up to where was trimmed.
+	last, trimmed persist.Position
+}
 
 // pendingReader is a reader of a pending list and what it must still see.
 type pendingReader struct {
@@ -17,75 +29,90 @@ type pendingReader struct {
 func TestPendingAgainstSlice(t *testing.T) {
 	rnd := randomSeed(t)
 	for range 200 {
-		var p pending
-		var table segmentTable
-		var want []persist.Position
-		var trimmed persist.Position
-		last := persist.Position(rnd.IntN(1000))
-		table.start(1)
+		m := &pendingModel{t: t, rnd: rnd, last: persist.Position(rnd.IntN(1000))}
+		m.table.start(1)
 		readers := make([]pendingReader, 5)
 		for range 400 {
-			switch rnd.IntN(10) {
+			r := &readers[rnd.IntN(len(readers))]
+			switch rnd.IntN(12) {
 			case 0, 1, 2, 3:
-				for range rnd.IntN(300) {
-					last += persist.Position(1 + rnd.IntN(1<<rnd.IntN(20)))
-					if rnd.IntN(500) == 0 {
-						table.start(last)
-					}
-					p.push(last)
-					table.add(last)
-					want = append(want, last)
-				}
+				m.push()
 			case 4:
-				floor := last
-				if len(want) > 0 {
-					floor = want[0] + persist.Position(rnd.Uint64N(uint64(last-want[0])+1))
-				}
-				trimmed = max(trimmed, floor)
-				n, _ := slices.BinarySearch(want, floor+1)
-				if got := p.trim(floor, &table); got != n {
-					t.Fatalf("trim to %d dropped %d, want %d", floor, got, n)
-				}
-				want = want[n:]
+				m.trim()
 			case 5:
-				if len(want) == 0 || rnd.IntN(3) > 0 {
-					continue
+				if rnd.IntN(3) == 0 {
+					m.cut()
 				}
-				base := want[rnd.IntN(len(want))]
-				end := base + persist.Position(rnd.IntN(1<<18))
-				kept := slices.DeleteFunc(slices.Clone(want), func(pos persist.Position) bool { return base <= pos && pos < end })
-				for _, pos := range want {
-					if base <= pos && pos < end {
-						table.drop(pos, 1)
-					}
-				}
-				if got := p.cut(base, end); got != len(want)-len(kept) {
-					t.Fatalf("cut dropped %d, want %d", got, len(want)-len(kept))
-				}
-				want = kept
 			case 6:
-				r := &readers[rnd.IntN(len(readers))]
-				r.after = persist.Position(rnd.Uint64N(uint64(last) + 2))
-				r.place = p.seek(r.after)
+				r.after = persist.Position(rnd.Uint64N(uint64(m.last) + 2))
+				r.place = m.p.seek(r.after)
 			default:
-				r := &readers[rnd.IntN(len(readers))]
-				for range rnd.IntN(400) {
-					i, _ := slices.BinarySearch(want, r.after+1)
-					pos, ok := p.next(&r.place)
-					if ok && pos <= trimmed {
-						continue // a place within a chunk stays: the reader's own floor is above what was trimmed
-					}
-					if ok != (i < len(want)) || ok && pos != want[i] {
-						t.Fatalf("behind %d comes %d (%v), want index %d of %d", r.after, pos, ok, i, len(want))
-					}
-					if !ok {
-						break
-					}
-					r.after = pos
-				}
+				m.read(r)
 			}
-			comparePending(t, &p, &table, want)
+			comparePending(t, &m.p, &m.table, m.want)
 		}
+	}
+}
+
+func (m *pendingModel) push() {
+	for range m.rnd.IntN(300) {
+		m.last += persist.Position(1 + m.rnd.IntN(1<<m.rnd.IntN(20)))
+		if m.rnd.IntN(500) == 0 {
+			m.table.start(m.last)
+		}
+		m.p.push(m.last)
+		m.table.add(m.last)
+		m.want = append(m.want, m.last)
+	}
+}
+
+func (m *pendingModel) trim() {
+	floor := m.last
+	if len(m.want) > 0 {
+		floor = m.want[0] + persist.Position(m.rnd.Uint64N(uint64(m.last-m.want[0])+1))
+	}
+	m.trimmed = max(m.trimmed, floor)
+	n, _ := slices.BinarySearch(m.want, floor+1)
+	if got := m.p.trim(floor, &m.table); got != n {
+		m.t.Fatalf("trim to %d dropped %d, want %d", floor, got, n)
+	}
+	m.want = m.want[n:]
+}
+
+func (m *pendingModel) cut() {
+	if len(m.want) == 0 {
+		return
+	}
+	base := m.want[m.rnd.IntN(len(m.want))]
+	end := base + persist.Position(m.rnd.IntN(1<<18))
+	var kept []persist.Position
+	for _, pos := range m.want {
+		if base <= pos && pos < end {
+			m.table.drop(pos, 1)
+		} else {
+			kept = append(kept, pos)
+		}
+	}
+	if got := m.p.cut(base, end); got != len(m.want)-len(kept) {
+		m.t.Fatalf("cut dropped %d, want %d", got, len(m.want)-len(kept))
+	}
+	m.want = kept
+}
+
+func (m *pendingModel) read(r *pendingReader) {
+	for range m.rnd.IntN(400) {
+		i, _ := slices.BinarySearch(m.want, r.after+1)
+		pos, ok := m.p.next(&r.place)
+		if ok && pos <= m.trimmed {
+			continue // a place within a chunk stays: the reader's own floor is above what was trimmed
+		}
+		if ok != (i < len(m.want)) || ok && pos != m.want[i] {
+			m.t.Fatalf("behind %d comes %d (%v), want index %d of %d", r.after, pos, ok, i, len(m.want))
+		}
+		if !ok {
+			return
+		}
+		r.after = pos
 	}
 }
 

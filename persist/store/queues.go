@@ -175,6 +175,9 @@ func (q *queue) plan(most int) error {
 	q.fresh = q.fresh[:0]
 	for len(q.planned) < most && len(q.heap) > 0 {
 		src := q.pop()
+		if src.audience.gone {
+			continue // what was left in it has expired
+		}
 		if q.session.wants(src.next) {
 			q.planned = append(q.planned, planned{src.next, &src.audience.members[src.member]})
 		}

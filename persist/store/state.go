@@ -172,7 +172,8 @@ func (s *state) forget(a *audience) {
 	for _, src := range a.readers {
 		src.queue.leaveLocked(src)
 	}
-	a.readers, a.sessions = nil, nil
+	// Sessions forget it when they get another; until then it must not keep the members of thousands.
+	a.readers, a.sessions, a.members, a.pending = nil, nil, nil, pending{}
 	s.dirty.dropAudience(a)
 }
 
