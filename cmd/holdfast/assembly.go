@@ -68,6 +68,10 @@ func (a *assembly) start() error {
 			a.accept(listener, engine.Peer{Listener: listener.Name, AllowAnonymous: anonymous})
 		})
 		a.log.Info().Str("address", "tcp://"+listener.Addr().String()).Bool("anonymous", anonymous).Msg("listening")
+		if !anonymous { // nothing else tells clients apart yet
+			a.log.Warn().Str("address", listener.Name).
+				Msg("this listener lets nobody in: it accepts anonymous clients only with allow_anonymous: true in the configuration")
+		}
 	}
 	return nil
 }
