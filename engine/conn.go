@@ -39,7 +39,7 @@ type conn struct {
 	room    *sync.Cond // on mu: acks were sent
 	outbox  outbox
 	window  window
-	written bool // the write loop is running
+	written bool // the write loop runs, or is about to: it has the last word
 	ended   bool // nothing is written any more
 	// signalled: somebody has undertaken to wake the write loop.
 	signalled bool

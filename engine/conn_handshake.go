@@ -185,13 +185,13 @@ func (c *conn) accept(p *wire.Connect, present, assigned bool) error {
 			props.SetServerKeepAlive(k)
 		}
 	}
+	c.mu.Lock()
+	c.written = true // from here on the write loop has the last word
+	c.mu.Unlock()
 	if err := c.writeDirect(&answer); err != nil {
 		c.abandonSession()
 		return fmt.Errorf("write CONNACK: %w", err)
 	}
-	c.mu.Lock()
-	c.written = true
-	c.mu.Unlock()
 	c.session.conn.Store(c)
 	c.broker.opts.Log.Info().Str("client", c.clientID).Str("remote", c.remote()).Str("listener", c.peer.Listener).
 		Stringer("version", c.version).Bool("kept", c.kept).Bool("present", present).Msg("client connected")
@@ -238,7 +238,7 @@ func (c *conn) writeDirect(p wire.Packet) error {
 		return err
 	}
 	if c.stopped() {
-		return ErrStopped
+		return nil // with the deadline that it has
 	}
 	return c.nc.SetWriteDeadline(time.Time{})
 }
