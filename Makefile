@@ -8,6 +8,9 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME       ?= 20s
 CRASH_DURATION ?= 10m
 
+# Flags for "make test" and "make race", such as TESTFLAGS=-short.
+TESTFLAGS ?=
+
 # Arguments for "make run", such as ARGS="--listen tcp://127.0.0.1:2883".
 ARGS ?=
 
@@ -28,11 +31,11 @@ build: ## build bin/holdfast
 
 .PHONY: test
 test: ## run all tests
-	$(GO) test -timeout 20m $(PACKAGES)
+	$(GO) test -timeout 20m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: race
 race: ## run all tests under the race detector (needs a C compiler)
-	$(GO) test -race -timeout 20m $(PACKAGES)
+	$(GO) test -race -timeout 20m $(TESTFLAGS) $(PACKAGES)
 
 .PHONY: lint
 lint: ## check format, vet, static analysis and known vulnerabilities
