@@ -18,6 +18,17 @@ type pendingAck struct {
 	packet wire.Packet
 }
 
+// size is how many bytes the answer takes that no packet identifier bounds.
+func (a *pendingAck) size() int {
+	switch p := a.packet.(type) {
+	case *wire.Suback:
+		return len(p.Codes)
+	case *wire.Unsuback:
+		return len(p.Codes)
+	}
+	return 0
+}
+
 // ackQueue holds the acknowledgements of one connection in the order in which
 // they must be sent: the order of what they answer. [MQTT-4.6.0-2] [MQTT-4.6.0-3]
 // The zero value is ready and holds no memory. Who pushes bounds it.

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/engine/topic"
 	"github.com/holdfast-mqtt/holdfast/persist"
 	"github.com/holdfast-mqtt/holdfast/wire"
+	"github.com/rs/zerolog"
 )
 
 // Broker routes messages between clients and keeps what it acknowledged in its store.
@@ -24,6 +27,8 @@ type Broker struct {
 	fold     *fold
 	expiry   *expiry
 	stats    stats
+	refusals zerolog.Logger // of what could not be stored: on a full disk that is everything
+	pending  atomic.Int64   // bytes that wait for slow clients beyond sharePending each
 
 	// failed is closed when the store has failed.
 	failed chan struct{}
@@ -45,6 +50,7 @@ func New(store persist.Store, o Options) (*Broker, error) {
 	if largest := store.Stats().LargestEntry; largest > 0 { // a message that is taken can be stored
 		b.opts.MaxPacketSize = min(b.opts.MaxPacketSize, largest)
 	}
+	b.refusals = b.opts.Log.Sample(&zerolog.BurstSampler{Burst: refusalsLogged, Period: time.Second})
 	b.router = newRouter(b.index, store)
 	b.fold, b.expiry = newFold(b), newExpiry(b)
 	if err := b.load(); err != nil {

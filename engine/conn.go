@@ -34,13 +34,18 @@ type conn struct {
 	in  inbound  // the read loop's
 	out outbound // the write loop's
 
-	mu      sync.Mutex
-	acks    ackQueue
-	room    *sync.Cond // on mu: acks were sent
-	outbox  outbox
-	window  window
-	written bool // the write loop runs, or is about to: it has the last word
-	ended   bool // nothing is written any more
+	mu   sync.Mutex
+	acks ackQueue
+	// answerBytes is the size of the SUBACKs and UNSUBACKs in acks.
+	answerBytes int
+	room        *sync.Cond // on mu: acks were sent
+	outbox      outbox
+	window      window
+	written     bool // the write loop runs, or is about to: it has the last word
+	ended       bool // nothing is written any more
+	// writing is how much was taken from outbox for the write under way; charged is what of all that waits is counted in
+	// Broker.pending.
+	writing, charged int
 	// signalled: somebody has undertaken to wake the write loop.
 	signalled bool
 
@@ -63,6 +68,7 @@ type inbound struct {
 	forward   []byte
 	plans     map[string]*plan
 	version   uint64 // of the index, that plans were made at
+	planned   int    // targets of plans
 	touched   wakeList
 	batch     persist.Batch
 	one       [1]uint16
@@ -70,6 +76,17 @@ type inbound struct {
 	filters   map[string]struct{} // of a volatile session
 	// leave is how the client took its leave: nil until DISCONNECT.
 	leave *wire.Disconnect
+}
+
+// letGo gives up what handling packets took hold of, for a connection that may be quiet for long: scratch memory that a
+// large packet made large, and the buffer of the packet itself.
+func (in *inbound) letGo() {
+	in.publish.Properties.Reset()
+	in.publish.Topic, in.publish.Payload = nil, nil
+	in.pub.release()
+	if cap(in.forward) > keptScratch {
+		in.forward = nil
+	}
 }
 
 // id returns a list of one packet identifier, in memory that the next call overwrites.
@@ -152,7 +169,15 @@ func (c *conn) serve() {
 // refused logs why a connection never became one.
 func (c *conn) refused(err error) {
 	c.broker.stats.refused.Add(1)
-	c.broker.opts.Log.Info().Err(err).Str("remote", c.remote()).Str("client", c.clientID).Msg("connection refused")
+	c.broker.opts.Log.Info().Err(err).Str("remote", c.remote()).Str("client", shown(c.clientID)).Msg("connection refused")
+}
+
+// shown returns a client's words for the log, cut: they may be 64 KiB, and connecting again and again costs nothing.
+func shown[T string | []byte](words T) string {
+	if len(words) <= maxShown {
+		return string(words)
+	}
+	return string(words[:maxShown]) + "..."
 }
 
 // remote returns the peer's address for the log.
@@ -174,11 +199,12 @@ func (c *conn) finish(cause error) {
 	for filter := range c.in.filters {
 		b.indexRemove(c.session, filter)
 	}
+	c.forgetPlans()
 	discard := c.in.leave != nil && c.in.leave.Code == wire.NormalDisconnection
 	if c.id != 0 {
 		c.close(discard)
 	}
-	b.opts.Log.Info().Str("client", c.clientID).Str("remote", c.remote()).AnErr("cause", quietly(cause)).
+	b.opts.Log.Info().Str("client", shown(c.clientID)).Str("remote", c.remote()).AnErr("cause", quietly(cause)).
 		Bool("kept", c.kept).Msg("client disconnected")
 }
 
@@ -196,7 +222,7 @@ func (c *conn) close(discard bool) {
 	batch.End = expiry == 0 && discard
 	ticket, err := c.broker.store.Append(&batch)
 	if err != nil {
-		c.broker.opts.Log.Warn().Err(err).Str("client", c.clientID).
+		c.broker.opts.Log.Warn().Err(err).Str("client", shown(c.clientID)).
 			Msg("the end of the connection could not be stored; after a restart it counts as ended then")
 		return
 	}

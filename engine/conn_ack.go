@@ -95,6 +95,6 @@ func (c *conn) flushSettled() {
 	}
 	batch := persist.Batch{Session: c.id, Epoch: c.epoch, Settled: settled}
 	if _, err := c.broker.store.Append(&batch); err != nil {
-		c.broker.opts.Log.Debug().Err(err).Str("client", c.clientID).Msg("acknowledgements could not be stored")
+		c.broker.opts.Log.Debug().Err(err).Str("client", shown(c.clientID)).Msg("acknowledgements could not be stored")
 	}
 }

@@ -40,8 +40,11 @@ func (c *conn) handshake() error {
 	if assigned {
 		c.clientID = newClientID()
 	}
-	if !b.sessions.claim(c) {
-		return errSuperseded
+	if err := b.sessions.claim(c); err != nil {
+		if errors.Is(err, errNotTheirs) {
+			return c.refuse(wire.NotAuthorized, err)
+		}
+		return err
 	}
 	if err := c.takeSession(&connect, assigned); err != nil {
 		b.sessions.release(c)
@@ -63,7 +66,7 @@ func (c *conn) admit(p *wire.Connect) error {
 		Remote: c.nc.RemoteAddr(), AllowAnonymous: c.peer.AllowAnonymous,
 	})
 	if code != wire.Success {
-		return c.refuse(code, fmt.Errorf("client %q is not let in: %s", p.ClientID, code))
+		return c.refuse(code, fmt.Errorf("client %q is not let in: %s", shown(p.ClientID), code))
 	}
 	c.who = who
 	if p.Properties.Has(wire.PropAuthenticationMethod) {
@@ -74,7 +77,7 @@ func (c *conn) admit(p *wire.Connect) error {
 			return c.refuse(wire.TopicNameInvalid, errors.New("will topic has too many levels"))
 		}
 		if !b.opts.Authorizer.MayPublish(who, p.ClientID, []byte(w.Topic)) {
-			return c.refuse(wire.NotAuthorized, fmt.Errorf("will topic %q is not allowed", w.Topic))
+			return c.refuse(wire.NotAuthorized, fmt.Errorf("will topic %q is not allowed", shown(w.Topic)))
 		}
 	}
 	return nil
@@ -188,12 +191,16 @@ func (c *conn) accept(p *wire.Connect, present, assigned bool) error {
 	c.mu.Lock()
 	c.written = true // from here on the write loop has the last word
 	c.mu.Unlock()
+	// Before CONNACK: what is published once the client knows that it is connected must reach it. It waits for the write
+	// loop.
+	c.session.conn.Store(c)
 	if err := c.writeDirect(&answer); err != nil {
+		c.session.conn.Store(nil)
+		c.closeOutbox()
 		c.abandonSession()
 		return fmt.Errorf("write CONNACK: %w", err)
 	}
-	c.session.conn.Store(c)
-	c.broker.opts.Log.Info().Str("client", c.clientID).Str("remote", c.remote()).Str("listener", c.peer.Listener).
+	c.broker.opts.Log.Info().Str("client", shown(c.clientID)).Str("remote", c.remote()).Str("listener", c.peer.Listener).
 		Stringer("version", c.version).Bool("kept", c.kept).Bool("present", present).Msg("client connected")
 	return nil
 }

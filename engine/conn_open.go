@@ -72,7 +72,7 @@ func (c *conn) discardOld(cleanStart bool) (clean bool, err error) {
 	switch {
 	case errors.Is(err, persist.ErrFull): // better without its will than not at all: what it reads makes room
 		b.stats.dropped.Add(1)
-		b.opts.Log.Warn().Err(err).Str("client", c.clientID).Msg("will dropped")
+		b.opts.Log.Warn().Err(err).Str("client", shown(c.clientID)).Msg("will dropped")
 		return clean, nil
 	case err != nil:
 		return clean, err

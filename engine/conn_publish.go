@@ -78,7 +78,7 @@ func (c *conn) publish(p *wire.Publish) error {
 		b.gate.leave(inside, ticket)
 	}
 	if err != nil {
-		c.broker.opts.Log.Warn().Err(err).Str("client", c.clientID).Bytes("topic", p.Topic).Msg("message could not be stored")
+		c.broker.refusals.Warn().Err(err).Str("client", shown(c.clientID)).Str("topic", shown(p.Topic)).Msg("message could not be stored")
 		if p.QoS > 0 { // MQTT 3 learns of it by the end of the connection, without an acknowledgement
 			return c.deny(p, storeCode(err))
 		}
@@ -120,7 +120,7 @@ func (c *conn) fillPublication(pub *publication, p *wire.Publish) {
 func (c *conn) plan(name []byte) *plan {
 	b := c.broker
 	if v := b.index.Version(); v != c.in.version || len(c.in.plans) >= maxPlans {
-		clear(c.in.plans)
+		c.forgetPlans()
 		c.in.version = v
 	}
 	if p := c.in.plans[string(name)]; p != nil {
@@ -131,7 +131,16 @@ func (c *conn) plan(name []byte) *plan {
 		c.in.plans = make(map[string]*plan)
 	}
 	c.in.plans[string(name)] = p
+	c.in.planned += p.size()
+	b.router.remembered.Add(int64(p.size()))
 	return p
+}
+
+// forgetPlans lets go of the plans that the connection remembers.
+func (c *conn) forgetPlans() {
+	clear(c.in.plans)
+	c.broker.router.remembered.Add(-int64(c.in.planned))
+	c.in.planned = 0
 }
 
 // store appends what must be durable of a publish in one step: the message for the sessions that are kept, the

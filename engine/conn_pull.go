@@ -50,7 +50,7 @@ func (c *conn) pull(now int64) bool {
 	}
 	if len(o.staged) == 0 {
 		if more, err := c.stage(now); err != nil {
-			c.broker.opts.Log.Error().Err(err).Str("client", c.clientID).Msg("queue cannot be read")
+			c.broker.opts.Log.Error().Err(err).Str("client", shown(c.clientID)).Msg("queue cannot be read")
 			c.stop(wire.UnspecifiedError)
 			return false
 		} else if !more {
@@ -150,7 +150,7 @@ func (c *conn) unsendable(d *persist.Delivery, due bool, now int64) bool {
 	switch {
 	case d.Damaged:
 		s.damaged.Add(1)
-		c.broker.opts.Log.Error().Str("client", c.clientID).Uint64("position", uint64(d.Position)).
+		c.broker.opts.Log.Error().Str("client", shown(c.clientID)).Uint64("position", uint64(d.Position)).
 			Msg("stored message is damaged and cannot be delivered")
 		return true
 	case !due && d.Message.Expired(now):
@@ -192,9 +192,7 @@ func (c *conn) appendSent(exactly bool) error {
 func (c *conn) settleMissing() {
 	c.mu.Lock()
 	missing := c.window.due()
-	if missing {
-		c.window.caughtUp()
-	}
+	c.window.caughtUp()
 	c.mu.Unlock()
 	if missing {
 		c.flushSettled()

@@ -37,7 +37,7 @@ func (c *conn) guarded(step func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			c.broker.stats.panics.Add(1)
-			c.broker.opts.Log.Error().Interface("cause", cause).Bytes("stack", debug.Stack()).Str("client", c.clientID).
+			c.broker.opts.Log.Error().Interface("cause", cause).Bytes("stack", debug.Stack()).Str("client", shown(c.clientID)).
 				Msg("defect while serving a connection; it is ended")
 			err = fmt.Errorf("defect: %v", cause)
 		}
@@ -53,7 +53,11 @@ func (c *conn) endBatch() error {
 	if err := c.awaitRoom(); err != nil {
 		return err
 	}
+	c.in.letGo()
 	c.in.reader.Release()
+	if c.broker.router.remembered.Load() > maxRemembered {
+		c.forgetPlans()
+	}
 	c.in.keepAlive.packet(time.Now()) // not before: a disk that let the handling wait is not the client's silence
 	if c.superseded.Load() {
 		return nil // its deadline is set
@@ -65,13 +69,18 @@ func (c *conn) endBatch() error {
 func (c *conn) awaitRoom() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.acks.len() >= maxPendingAcks {
+	for c.crowdedLocked() {
 		if c.ended || c.stopped() {
 			return ErrStopped
 		}
 		c.room.Wait()
 	}
 	return nil
+}
+
+// crowdedLocked tells whether too many acknowledgements wait.
+func (c *conn) crowdedLocked() bool {
+	return c.acks.len() >= maxPendingAcks || c.answerBytes >= maxAnswerBytes
 }
 
 // handle handles one packet.
@@ -138,6 +147,7 @@ func (c *conn) pong() error {
 func (c *conn) acknowledge(a pendingAck) {
 	c.mu.Lock()
 	c.acks.push(a)
+	c.answerBytes += a.size()
 	c.mu.Unlock()
 }
 

@@ -21,13 +21,15 @@ func (c *conn) handleSubscribe(frame wire.Frame) error {
 	}
 	granted := make([]persist.Subscription, 0, len(p.Filters))
 	fresh := make([]bool, 0, len(p.Filters)) // by granted: the subscription is new
+	places := make(map[string]int)           // in granted
 	added := 0
 	for _, f := range p.Filters {
 		sub := persist.Subscription{
 			Filter: f.Filter, QoS: f.QoS, NoLocal: f.NoLocal,
 			RetainAsPublished: f.RetainAsPublished, RetainHandling: f.RetainHandling, ID: id,
 		}
-		known := c.broker.indexHas(c.session, f.Filter)
+		at, again := places[f.Filter]
+		known := again || c.broker.indexHas(c.session, f.Filter)
 		code := c.checkFilter(f.Filter)
 		if code == wire.Success && !known && c.subscriptions()+added >= c.broker.opts.MaxSubscriptions {
 			code = wire.QuotaExceeded
@@ -36,11 +38,16 @@ func (c *conn) handleSubscribe(frame wire.Frame) error {
 			answer.Codes = append(answer.Codes, code)
 			continue
 		}
+		answer.Codes = append(answer.Codes, wire.ReasonCode(f.QoS))
+		if again { // the last one holds, and its retained messages are sent once
+			granted[at] = sub
+			continue
+		}
 		if !known {
 			added++
 		}
+		places[f.Filter] = len(granted)
 		granted, fresh = append(granted, sub), append(fresh, !known)
-		answer.Codes = append(answer.Codes, wire.ReasonCode(f.QoS))
 	}
 	ticket, err := c.subscribe(granted)
 	last := max(ticket, c.in.last)
@@ -121,7 +128,7 @@ func (c *conn) refuseAll(answer *wire.Suback, granted []persist.Subscription, co
 			answer.Codes[i] = code
 		}
 	}
-	c.broker.opts.Log.Warn().Str("client", c.clientID).Int("subscriptions", len(granted)).Stringer("reason", code).
+	c.broker.refusals.Warn().Str("client", shown(c.clientID)).Int("subscriptions", len(granted)).Stringer("reason", code).
 		Msg("subscriptions could not be stored")
 }
 
@@ -139,6 +146,9 @@ func (c *conn) handleUnsubscribe(frame wire.Frame) error {
 		} else {
 			answer.Codes[i] = wire.NoSubscriptionExisted
 		}
+	}
+	for _, filter := range known {
+		c.forgetRetained(filter)
 	}
 	err := c.unsubscribe(known)
 	last := c.in.last

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -10,7 +12,8 @@ import (
 
 // outbound is what only the write loop touches.
 type outbound struct {
-	buffer   []byte // of the write that is being gathered
+	buffer   []byte    // of the write that is being gathered
+	renewed  time.Time // when the write deadline was set
 	packet   wire.Publish
 	ack      wire.Puback
 	aliases  outboundAliases
@@ -29,7 +32,7 @@ func (c *conn) writeLoop() error {
 	for {
 		more := c.gather()
 		if len(c.out.buffer) > 0 {
-			if _, err := c.nc.Write(c.out.buffer); err != nil {
+			if err := c.write(c.out.buffer); err != nil {
 				c.stop(wire.Success) // the peer is gone; the read loop says how
 				return nil
 			}
@@ -50,17 +53,53 @@ func (c *conn) writeLoop() error {
 	}
 }
 
+// write writes to the socket as long as the client takes some of it. One that does not, be it that it sends PINGREQ in
+// time, must not hold on to its memory for ever.
+func (c *conn) write(b []byte) error {
+	if time.Since(c.out.renewed) > writeTimeout/2 { // not for each write
+		c.renewWriteDeadline()
+	}
+	for fresh := false; ; fresh = true {
+		n, err := c.nc.Write(b)
+		b = b[n:]
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.stopped() {
+			return err
+		}
+		if fresh && n == 0 {
+			c.broker.opts.Log.Warn().Str("client", shown(c.clientID)).Str("remote", c.remote()).
+				Msg("client does not read; its connection is ended")
+			return err
+		}
+		c.renewWriteDeadline()
+	}
+}
+
+// renewWriteDeadline gives the client time to take something. A connection that is being ended has less.
+func (c *conn) renewWriteDeadline() {
+	c.out.renewed = time.Now()
+	_ = c.nc.SetWriteDeadline(c.out.renewed.Add(writeTimeout))
+	if c.stopped() { // stop may have set its deadline before ours
+		_ = c.nc.SetWriteDeadline(c.out.renewed.Add(stopTimeout))
+	}
+}
+
 // endWriting lets go of whoever leaves something for the write loop.
 func (c *conn) endWriting() {
 	_ = c.nc.Close() // ends the read loop
-	c.mu.Lock()
-	c.ended = true
-	freeBuffer(c.outbox.frames)
-	c.outbox = outbox{}
-	c.room.Broadcast()
-	c.mu.Unlock()
+	c.closeOutbox()
 	freeBuffer(c.out.buffer)
 	c.out.buffer = nil
+}
+
+// closeOutbox drops what others left, and takes nothing more.
+func (c *conn) closeOutbox() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	freeBuffer(c.outbox.frames)
+	c.outbox, c.writing = outbox{}, 0
+	c.chargeLocked()
+	c.room.Broadcast()
 }
 
 // farewell tells an MQTT 5 client why the broker ends the connection. [MQTT-4.13.1-1]
@@ -86,6 +125,7 @@ func (c *conn) rest() {
 	if len(c.out.staged) == 0 {
 		freePage(c.out.page)
 		c.out.page, c.out.staged, c.out.sent = nil, nil, nil
+		c.out.packet.Topic, c.out.packet.Payload, c.out.packet.Forward = nil, nil, nil // of the page
 	}
 }
 
@@ -106,10 +146,10 @@ func (c *conn) gather() (more bool) {
 	if c.stopped() {
 		return false
 	}
-	c.writeRetained()
+	more = c.writeRetained()
 	for len(c.out.buffer) < maxGathered {
 		if !c.pull(now) {
-			return false
+			return more
 		}
 	}
 	return true
@@ -127,6 +167,8 @@ func (c *conn) gatherLeft(now int64) {
 	} else if c.out.buffer == nil {
 		c.out.buffer = newBuffer()
 	}
+	c.writing = len(c.out.buffer)
+	c.chargeLocked()
 	c.encodeAcksLocked()
 }
 
@@ -135,10 +177,10 @@ func (c *conn) encodeAcksLocked() {
 	if c.acks.len() == 0 {
 		return
 	}
-	full := c.acks.len() >= maxPendingAcks
+	full := c.crowdedLocked()
 	durable := uint64(c.broker.store.Durable())
 	for len(c.out.buffer) < maxGathered {
-		if a, ok := c.acks.ready(durable); ok {
+		if a, ok := c.takeAckLocked(durable); ok {
 			c.encodeAckLocked(&a)
 			continue
 		}
@@ -146,15 +188,22 @@ func (c *conn) encodeAcksLocked() {
 			break
 		}
 		durable = uint64(c.broker.store.Durable()) // for good
-		if a, ok := c.acks.ready(durable); ok {
+		if a, ok := c.takeAckLocked(durable); ok {
 			c.encodeAckLocked(&a)
-		} else if a, ok := c.acks.ready(^uint64(0)); ok && c.failLocked(&a) {
+		} else if a, ok := c.takeAckLocked(^uint64(0)); ok && c.failLocked(&a) {
 			c.encodeAckLocked(&a)
 		}
 	}
-	if full && c.acks.len() < maxPendingAcks {
+	if full && !c.crowdedLocked() {
 		c.room.Broadcast()
 	}
+}
+
+// takeAckLocked takes the first acknowledgement out if it is durable.
+func (c *conn) takeAckLocked(durable uint64) (pendingAck, bool) {
+	a, ok := c.acks.ready(durable)
+	c.answerBytes -= a.size()
+	return a, ok
 }
 
 // failLocked turns an acknowledgement whose step may never be durable into a refusal; false if there is none to send.
@@ -193,7 +242,7 @@ func (c *conn) encodeAckLocked(a *pendingAck) {
 		c.quota.Store(0) // it was taken on an earlier connection
 	}
 	if err != nil {
-		c.broker.opts.Log.Error().Err(err).Str("client", c.clientID).Stringer("packet", a.kind).Msg("answer cannot be encoded")
+		c.broker.opts.Log.Error().Err(err).Str("client", shown(c.clientID)).Stringer("packet", a.kind).Msg("answer cannot be encoded")
 		return
 	}
 	c.out.buffer = buffer
@@ -203,7 +252,7 @@ func (c *conn) encodeAckLocked(a *pendingAck) {
 func (c *conn) encode(p *wire.Publish) bool {
 	buffer, err := p.Append(c.out.buffer, c.version)
 	if err != nil {
-		c.broker.opts.Log.Error().Err(err).Str("client", c.clientID).Bytes("topic", p.Topic).Msg("message cannot be encoded")
+		c.broker.opts.Log.Error().Err(err).Str("client", shown(c.clientID)).Str("topic", shown(p.Topic)).Msg("message cannot be encoded")
 		return false
 	}
 	c.out.buffer = buffer

@@ -36,6 +36,9 @@ type Options struct {
 	// MaxPending bounds the bytes that wait in memory for one slow client (QoS 0, and all that goes to a session that
 	// ends with its connection). What does not fit is dropped and counted. Default 8 MiB.
 	MaxPending int
+	// MaxPendingTotal bounds the same for all clients together, about: once it is reached, 64 KiB may wait for each.
+	// Default 256 MiB.
+	MaxPendingTotal int
 	// WillGrace is the time after a start in which a returning client cancels its will. Default 5 s.
 	WillGrace time.Duration
 
@@ -64,6 +67,7 @@ func (o Options) resolved() Options {
 	o.MaxTopicLevels = orDefault(o.MaxTopicLevels, 128)
 	o.MaxSubscriptions = orDefault(o.MaxSubscriptions, 10_000)
 	o.MaxPending = orDefault(o.MaxPending, 8<<20)
+	o.MaxPendingTotal = orDefault(o.MaxPendingTotal, 256<<20)
 	o.WillGrace = orDefault(o.WillGrace, 5*time.Second)
 	if o.Authenticator == nil {
 		o.Authenticator = Anonymous{}

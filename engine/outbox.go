@@ -59,6 +59,7 @@ func (c *conn) offer(pub *publication, qos byte, retain bool, ids []uint32) bool
 	} else {
 		ok = c.offerCountedLocked(pub, qos, retain, ids)
 	}
+	c.chargeLocked()
 	if !ok || c.signalled {
 		return false
 	}
@@ -68,8 +69,24 @@ func (c *conn) offer(pub *publication, qos byte, retain bool, ids []uint32) bool
 
 // fitsLocked tells whether so many bytes more may wait for the client. One message may always.
 func (c *conn) fitsLocked(size int) bool {
+	o := &c.broker.opts
 	waiting := len(c.outbox.frames) + c.outbox.waitingBytes
-	return waiting == 0 || waiting+size <= c.broker.opts.MaxPending
+	if waiting == 0 {
+		return true
+	}
+	waiting += size
+	return waiting <= o.MaxPending && (waiting <= sharePending || c.broker.pending.Load() < int64(o.MaxPendingTotal))
+}
+
+// chargeLocked counts what waits for the client into what waits for all, as far as it is not little.
+func (c *conn) chargeLocked() {
+	beyond := c.writing + len(c.outbox.frames) + c.outbox.waitingBytes - sharePending
+	if beyond <= 0 && c.charged == 0 || beyond > c.charged-sharePending && beyond <= c.charged {
+		return
+	}
+	charge := (max(0, beyond) + sharePending - 1) / sharePending * sharePending
+	c.broker.pending.Add(int64(charge - c.charged))
+	c.charged = charge
 }
 
 // identify adds subscription identifiers, which MQTT 3 does not know.
@@ -118,7 +135,7 @@ func (c *conn) offerFrameLocked(pub *publication, retain bool, ids []uint32) boo
 // offerCountedLocked leaves a QoS 1 or 2 message of a session that is not kept; false if it was dropped.
 func (c *conn) offerCountedLocked(pub *publication, qos byte, retain bool, ids []uint32) bool {
 	o := &c.outbox
-	size := len(pub.message.Topic) + len(pub.message.Payload) + len(pub.message.Properties)
+	size := waitingSize(&pub.message)
 	if !c.fitsLocked(size) {
 		c.broker.stats.dropped.Add(1)
 		return false
@@ -161,6 +178,7 @@ func (c *conn) appendFrameLocked(retain bool) bool {
 		o.frames = newBuffer()
 	}
 	frames, err := o.packet.Append(o.frames, c.version)
+	o.packet.Topic, o.packet.Payload, o.packet.Forward = nil, nil, nil // they are the publisher's buffer
 	if err != nil {
 		c.broker.stats.oversized.Add(1)
 		return false
@@ -168,6 +186,11 @@ func (c *conn) appendFrameLocked(retain bool) bool {
 	o.frames = frames
 	c.broker.stats.sent.Add(1)
 	return true
+}
+
+// waitingSize is what a waiting message counts against the bound: many small ones cost more than their bytes.
+func waitingSize(m *persist.Message) int {
+	return waitingCost + len(m.Topic) + len(m.Payload) + len(m.Properties)
 }
 
 // drainWaitingLocked encodes waiting messages while the window has room. Those that have expired meanwhile are dropped.
@@ -178,7 +201,7 @@ func (c *conn) drainWaitingLocked(now int64) {
 	for done < len(o.waiting) && c.window.room() > 0 && len(o.frames) < maxGathered {
 		w := &o.waiting[done]
 		done++
-		o.waitingBytes -= len(w.message.Topic) + len(w.message.Payload) + len(w.message.Properties)
+		o.waitingBytes -= waitingSize(&w.message)
 		if w.message.Expired(now) {
 			c.broker.stats.expired.Add(1)
 		} else {

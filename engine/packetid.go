@@ -109,6 +109,33 @@ func (p *packetIDs) free(id uint16) (ok bool) {
 	return true
 }
 
+// goOn lets new identifiers begin where most are free, after those in use were taken in whatever order. What is freed
+// now is then given again late, as otherwise: the store may not know yet that it is free, and after a crash two messages
+// would have it.
+func (p *packetIDs) goOn() {
+	before, widest := 0, 0
+	for _, id := range append(p.all(), maxInFlightIDs+1) {
+		if free := int(id) - before - 1; free > widest {
+			p.last, widest = uint16(before), free
+		}
+		before = int(id)
+	}
+}
+
+// all returns the identifiers in use in rising order.
+func (p *packetIDs) all() []int {
+	ids := make([]int, 0, p.inUse+1)
+	for i := range p.pages {
+		page := &p.pages[i]
+		for word, set := range page.bits {
+			for ; set != 0; set &= set - 1 {
+				ids = append(ids, int(page.number)*idPageBits+word*64+bits.TrailingZeros64(set))
+			}
+		}
+	}
+	return ids
+}
+
 // len returns how many identifiers are in use.
 func (p *packetIDs) len() int {
 	return int(p.inUse)

@@ -41,6 +41,15 @@ type group struct {
 // empty tells that nobody is subscribed. [MQTT 5.0, 3.4.2.1: 0x10]
 func (p *plan) empty() bool { return len(p.targets) == 0 && len(p.groups) == 0 }
 
+// size is how many targets the plan has: what its memory is measured by.
+func (p *plan) size() int {
+	n := len(p.targets)
+	for i := range p.groups {
+		n += len(p.groups[i].members)
+	}
+	return n
+}
+
 // newPlan takes the subscriptions that matched together by session.
 func newPlan(m *topic.Matches[uint64, subscription], publisher uint64) *plan {
 	p := &plan{version: m.Version}

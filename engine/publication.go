@@ -24,6 +24,16 @@ func (p *publication) reset() {
 	p.message, p.expirySeconds = persist.Message{}, 0
 }
 
+// release lets go of the message, and of all memory that is not small: the publisher has nothing to publish now.
+func (p *publication) release() {
+	for i := range p.frames {
+		if cap(p.frames[i]) > keptScratch {
+			p.frames[i] = nil
+		}
+	}
+	p.message, p.packet = persist.Message{}, wire.Publish{}
+}
+
 // frame returns the message encoded at QoS 0 for a client of version v, as all get it that gave no subscription
 // identifier and use no topic alias.
 func (p *publication) frame(v wire.Version, retain bool) []byte {

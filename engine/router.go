@@ -17,6 +17,8 @@ type router struct {
 
 	scratch sync.Pool     // *topic.Matches
 	plans   atomic.Uint32 // counts the plans made: each starts its turns at another member
+	// remembered is how many targets the plans have that connections remember.
+	remembered atomic.Int64
 }
 
 // newRouter returns a router over the index and the store's audiences.

@@ -27,24 +27,39 @@ func newSessions() sessions {
 }
 
 // claim makes c the one connection of its client identifier. A connection that has it is told so, ended, and waited
-// for: all that it had to say is appended before claim returns. [MQTT-3.1.4-3] False: meanwhile a later connection
-// wants it too.
-func (t *sessions) claim(c *conn) bool {
+// for: all that it had to say is appended before claim returns. [MQTT-3.1.4-3] An error: the session is another user's,
+// or meanwhile a later connection wants it too.
+func (t *sessions) claim(c *conn) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.mayTakeLocked(c) {
+		return errNotTheirs
+	}
 	t.waiting[c.clientID] = c
 	for t.waiting[c.clientID] == c {
 		previous := t.owners[c.clientID]
 		if previous == nil {
 			t.owners[c.clientID] = c
 			delete(t.waiting, c.clientID)
-			return true
+			return nil
 		}
 		t.mu.Unlock()
 		previous.supersede()
 		t.mu.Lock()
 	}
-	return false
+	return errSuperseded
+}
+
+// mayTakeLocked tells whether the session of the client identifier, and a connection that has it, belong to the user of
+// c, or to nobody: who knows an identifier must not thereby get the messages of another. (MQTT 5.0, 5.4.2)
+func (t *sessions) mayTakeLocked(c *conn) bool {
+	for _, rival := range []*conn{t.owners[c.clientID], t.waiting[c.clientID]} {
+		if rival != nil && rival.who.Name != "" && rival.who.Name != c.who.Name {
+			return false
+		}
+	}
+	s := t.byClient[c.clientID]
+	return s == nil || s.username == "" || s.username == c.who.Name
 }
 
 // release gives up what claim took.

@@ -43,7 +43,11 @@ type window struct {
 	flights []flight
 	head    int // flights before it are gone
 	hint    int // where the next acknowledgement is expected
-	ids     packetIDs
+	dues    int // flights that are due
+	// seen is how far the queue was read on this connection. The floor does not pass it: between messages that were in
+	// flight there may be others, which a crash made unsettled again.
+	seen persist.Position
+	ids  packetIDs
 
 	floor    persist.Position // everything at or below is settled
 	reported persist.Position // the floor that was taken last
@@ -57,15 +61,18 @@ func newWindow(limit int) window {
 
 // restore takes over what was in flight when the session's last connection ended. [MQTT-4.4.0-1]
 func (w *window) restore(inFlight []persist.InFlight, floor persist.Position) {
-	w.floor, w.reported = floor, floor
+	w.floor, w.reported, w.seen = floor, floor, floor
 	for _, f := range inFlight {
 		state := flightDue
 		if f.Released {
 			state = flightReleased
+		} else {
+			w.dues++
 		}
 		w.ids.take(f.PacketID)
 		w.flights = append(w.flights, flight{position: f.Position, queued: true, packetID: f.PacketID, state: state})
 	}
+	w.ids.goOn()
 }
 
 // released returns the identifiers whose PUBREL is due again at resumption, in order.
@@ -79,8 +86,12 @@ func (w *window) released() []uint16 {
 	return ids
 }
 
-// room is how many more messages the client takes now.
-func (w *window) room() int { return max(0, min(w.limit-w.open, maxInFlightIDs-w.ids.len())) }
+// room is how many more messages the client takes now. A client that never acknowledges one message, but all behind it,
+// gets no more at some time: what it has acknowledged is kept account of until the floor passes it.
+func (w *window) room() int {
+	span := max(maxFlights, 2*w.limit) - (len(w.flights) - w.head)
+	return max(0, min(w.limit-w.open, maxInFlightIDs-w.ids.len(), span))
+}
 
 // add gives a new message its packet identifier. Position 0 is a message that is in no queue. There must be room.
 func (w *window) add(position persist.Position, qos byte) (packetID uint16, ok bool) {
@@ -92,6 +103,7 @@ func (w *window) add(position persist.Position, qos byte) (packetID uint16, ok b
 	if !f.queued {
 		f.position = w.last() // keeps the flights in order
 	}
+	w.seen = max(w.seen, position)
 	w.push(f)
 	w.open++
 	return id, true
@@ -99,6 +111,7 @@ func (w *window) add(position persist.Position, qos byte) (packetID uint16, ok b
 
 // skip settles a message that will not be sent, or not again.
 func (w *window) skip(position persist.Position) {
+	w.seen = max(w.seen, position)
 	if at := w.search(position); at < len(w.flights) && w.flights[at].position == position {
 		w.settle(&w.flights[at])
 	} else {
@@ -131,6 +144,10 @@ func (w *window) isSent(position persist.Position) bool {
 // resend finds the message of an earlier connection that is due again and marks it sent. Due messages before it are no
 // longer in the queue: they are settled.
 func (w *window) resend(position persist.Position, qos byte) (packetID uint16, found bool) {
+	w.seen = max(w.seen, position)
+	if w.dues == 0 {
+		return 0, false
+	}
 	at := w.search(position)
 	for i := w.head; i < at; i++ {
 		w.abandon(&w.flights[i])
@@ -138,6 +155,7 @@ func (w *window) resend(position persist.Position, qos byte) (packetID uint16, f
 	if at < len(w.flights) && w.flights[at].position == position && w.flights[at].state == flightDue {
 		f := &w.flights[at]
 		f.state, f.qos, f.counted = flightSent, qos, true
+		w.dues--
 		w.open++
 		packetID, found = f.packetID, true
 	}
@@ -147,21 +165,15 @@ func (w *window) resend(position persist.Position, qos byte) (packetID uint16, f
 
 // caughtUp settles due messages that the queue did not return: they are gone.
 func (w *window) caughtUp() {
-	for i := w.head; i < len(w.flights); i++ {
+	w.seen = max(w.seen, w.last())
+	for i := w.head; w.dues > 0 && i < len(w.flights); i++ {
 		w.abandon(&w.flights[i])
 	}
 	w.advance()
 }
 
 // due tells whether messages of an earlier connection were not sent again yet.
-func (w *window) due() bool {
-	for i := len(w.flights) - 1; i >= w.head; i-- {
-		if w.flights[i].state == flightDue {
-			return true
-		}
-	}
-	return false
-}
+func (w *window) due() bool { return w.dues > 0 }
 
 // abandon settles a flight that is due and whose message is gone.
 func (w *window) abandon(f *flight) {
@@ -191,6 +203,9 @@ func (w *window) release(packetID uint16) (again, ok bool) {
 	case f.state == flightReleased:
 		return true, true
 	case f.state == flightDue, f.state == flightSent && f.qos == 2:
+		if f.state == flightDue {
+			w.dues--
+		}
 		f.state = flightReleased
 		return false, true
 	}
@@ -264,6 +279,9 @@ func (w *window) settle(f *flight) {
 	if f.counted {
 		w.open--
 	}
+	if f.state == flightDue {
+		w.dues--
+	}
 	f.state, f.counted = flightSettled, false
 	w.ids.free(f.packetID)
 	if f.queued {
@@ -273,7 +291,7 @@ func (w *window) settle(f *flight) {
 
 // advance drops the settled flights at the head and moves the floor behind them.
 func (w *window) advance() {
-	for w.head < len(w.flights) && w.flights[w.head].state == flightSettled {
+	for w.head < len(w.flights) && w.flights[w.head].state == flightSettled && w.flights[w.head].position <= w.seen {
 		w.floor = max(w.floor, w.flights[w.head].position)
 		w.head++
 	}

@@ -168,8 +168,7 @@ func (c *Checkpoint) Commit(m Meta) error {
 		// A name that is lost with its log, while a later log with the meta record is kept, would leave a hole.
 		c.syncDir()
 	}
-	c.put(metaKey(), appendMeta(nil, &m, &c.counts))
-	c.flush()
+	c.putMeta(&m)
 	c.syncDir()
 	if c.err != nil {
 		return fmt.Errorf("write checkpoint at position %d: %w", m.Applied, c.err)
@@ -212,13 +211,32 @@ func (c *Checkpoint) put(key, data []byte) {
 		*c.counts.of(k)++
 	}
 	value, parts := seal(key, data)
+	c.putParts(key, data, parts)
 	c.set(key, value)
+}
+
+// putParts stages what of data follows its first part.
+func (c *Checkpoint) putParts(key, data []byte, parts int) {
 	for n := 1; n <= parts; n++ {
 		at := partKey(key, n)
 		part, _ := seal(at, partOf(data, n))
 		c.set(at, part)
 	}
 	c.setParts(key, parts)
+}
+
+// putMeta writes the meta record. Its first part makes the checkpoint count, so it is in a transaction of its own behind
+// its other parts, however many transactions those take.
+func (c *Checkpoint) putMeta(m *Meta) {
+	key, data := metaKey(), appendMeta(nil, m, &c.counts)
+	value, parts := seal(key, data)
+	c.putParts(key, data, parts)
+	if c.keys > 0 {
+		c.flush()
+		c.syncDir()
+	}
+	c.set(key, value)
+	c.flush()
 }
 
 // delete stages the end of a key. What is not there needs no marker, which would be kept for long.

@@ -32,7 +32,7 @@
 //   - open.go: DB, its options, Open and Close
 //   - preflight.go: what is checked before Badger opens the folder
 //   - logs.go: finds durable transactions that Badger would cut off with a damaged log
-//   - orphans.go: tables that MANIFEST does not name, kept while they are missed
+//   - orphans.go: tables that MANIFEST does not name, kept while they are missed; manifest.go: those that it removed
 //   - checkpoint.go: Checkpoint, its transactions, Commit and undo
 //   - keys.go: the layout of keys and their names for people
 //   - seal.go: length and checksum around each value, its parts; DamageError

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/holdfast-mqtt/holdfast/persist"
 )
@@ -64,12 +65,13 @@ func listing(t testing.TB, dir string) string {
 // run, and taken again.
 func image(t testing.TB, dir string) string {
 	t.Helper()
-	for range 100 {
+	for range 1000 {
 		to := t.TempDir()
 		before := listing(t, dir)
 		if err := copyDir(dir, to); err == nil && listing(t, dir) == before {
 			return to
 		}
+		time.Sleep(5 * time.Millisecond) // Badger is at work, in goroutines that tell nobody
 	}
 	t.Fatal("the folder does not come to rest")
 	return ""

@@ -173,7 +173,10 @@ func (d *DB) load() error {
 	case err != nil:
 		return fmt.Errorf("read where the state stands: %w", err)
 	default:
-		data, err := unseal(txn, item)
+		// Its parts as they were then: those of a later one, that was torn, may lie above them.
+		then := d.badger.NewTransactionAt(item.Version(), false)
+		defer then.Discard()
+		data, err := unseal(then, item)
 		if err == nil {
 			d.mu.meta, d.mu.counts, err = parseMeta(data)
 		}

@@ -20,13 +20,34 @@ import (
 // So orphans are put aside, into this folder, until it is known that they are not missed.
 const orphanFolder = "orphans"
 
-// keepOrphans moves the tables of the folder that MANIFEST does not name out of Badger's sight.
-func (d *DB) keepOrphans(entries []os.DirEntry, tables map[uint64]badger.TableManifest) error {
+// removeLeftOver removes the orphans of an earlier start of which MANIFEST says that they were removed.
+func (d *DB) removeLeftOver(removed map[uint64]bool) error {
+	folder := filepath.Join(d.dir, orphanFolder)
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if id, isTable := table.ParseFileID(e.Name()); isTable && removed[id] {
+			if err := os.Remove(filepath.Join(folder, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keepOrphans moves the tables of the folder that MANIFEST does not name out of Badger's sight. Those that it says were
+// removed are left to Badger, which deletes them.
+func (d *DB) keepOrphans(entries []os.DirEntry, tables map[uint64]badger.TableManifest, removed map[uint64]bool) error {
 	folder := filepath.Join(d.dir, orphanFolder)
 	moved := false
 	for _, e := range entries {
 		id, isTable := table.ParseFileID(e.Name())
-		if _, named := tables[id]; !isTable || named {
+		if _, named := tables[id]; !isTable || named || removed[id] {
 			continue
 		}
 		if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -85,8 +106,7 @@ func (d *DB) checkOrphan(path string) error {
 		logger(d.options.Logger).Warningf("table %s is no table: %v", path, err)
 	}
 	if missed > 0 {
-		return fmt.Errorf("%w: MANIFEST has lost table %s, in which %d keys are that are nowhere else; restore this folder "+
-			"from a backup, or ask for a repair from the message log", ErrDamaged, path, missed)
+		return fmt.Errorf("%w: MANIFEST has lost table %s, in which %d keys are that are nowhere else; %s", ErrDamaged, path, missed, restoreHint)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/dgraph-io/ristretto/v2/z"
 )
 
-const restoreHint = "nothing was changed; restore the whole data directory from a backup"
+const restoreHint = "nothing was deleted; restore the whole data directory from a backup"
 
 // preflight looks at the folder before Badger does.
 func (d *DB) preflight() error {
@@ -116,7 +116,14 @@ func (d *DB) checkTables(entries []os.DirEntry) error {
 			return fmt.Errorf("%w: table %s: %w; %s", ErrDamaged, filepath.Base(name), err, restoreHint)
 		}
 	}
-	return d.keepOrphans(entries, m.Tables)
+	removed, err := removedTables(f, end)
+	if err != nil {
+		return fmt.Errorf("%w: read MANIFEST: %w; %s", ErrDamaged, err, restoreHint)
+	}
+	if err := d.removeLeftOver(removed); err != nil {
+		return err
+	}
+	return d.keepOrphans(entries, m.Tables, removed)
 }
 
 // readTable calls fn with a table.
