@@ -48,6 +48,8 @@ type MQTT struct {
 	MaxSubscriptionsPerSession int
 	// MaxQoS0Pending is how many bytes wait in memory for one slow reader before more are dropped. Default 8 MiB.
 	MaxQoS0Pending int
+	// MaxQoS0PendingTotal is the same for all clients together, in bytes. Default 256 MiB.
+	MaxQoS0PendingTotal int
 	// WillGrace is how long after a crash a client has to return before its will is sent. Default 5s.
 	WillGrace time.Duration
 }
@@ -125,6 +127,7 @@ func Default() Config {
 			MaxTopicLevels:             128,
 			MaxSubscriptionsPerSession: 10_000,
 			MaxQoS0Pending:             8 * mib,
+			MaxQoS0PendingTotal:        256 * mib,
 			WillGrace:                  5 * time.Second,
 		},
 		Store: Store{

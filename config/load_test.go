@@ -117,6 +117,7 @@ func TestEverySettingCanBeGivenInTheEnvironment(t *testing.T) {
 		"mqtt.max_topic_levels":              "7",
 		"mqtt.max_subscriptions_per_session": "0",
 		"mqtt.max_qos0_pending":              "1GiB",
+		"mqtt.max_qos0_pending_total":        "2GiB",
 		"mqtt.will_grace":                    "0s",
 		"store.sync":                         "never",
 		"store.segment_size":                 "1MiB",

@@ -66,6 +66,8 @@ func mqttSettings() []setting {
 			func(c *Config) *int { return &c.MQTT.MaxSubscriptionsPerSession }),
 		bind("mqtt.max_qos0_pending", sizeBetween(4*kib, 1*gib),
 			func(c *Config) *int { return &c.MQTT.MaxQoS0Pending }),
+		bind("mqtt.max_qos0_pending_total", sizeBetween(1*mib, 64*gib),
+			func(c *Config) *int { return &c.MQTT.MaxQoS0PendingTotal }),
 		bind("mqtt.will_grace", durationBetween(0, time.Hour),
 			func(c *Config) *time.Duration { return &c.MQTT.WillGrace }),
 	}

@@ -24,6 +24,7 @@ func brokerOptions(cfg config.MQTT, log *zerolog.Logger) engine.Options {
 		MaxTopicLevels:       cfg.MaxTopicLevels,
 		MaxSubscriptions:     cfg.MaxSubscriptionsPerSession,
 		MaxPending:           cfg.MaxQoS0Pending,
+		MaxPendingTotal:      cfg.MaxQoS0PendingTotal,
 		WillGrace:            cfg.WillGrace,
 		Log:                  log,
 	}

@@ -111,9 +111,10 @@ func TestZerosOfTheOperatorAreNotTheEnginesDefaults(t *testing.T) {
 func TestEverySettingReachesTheEngine(t *testing.T) {
 	cfg := config.MQTT{MaxPacketSize: 1, MaxConnectPacketSize: 2, ConnectTimeout: 3, MaxKeepAlive: 4, MaxSessionExpiry: 5,
 		ReceiveMaximum: 6, MaxInflight: 7, TopicAliasMaximum: 8, MaxTopicLevels: 9, MaxSubscriptionsPerSession: 10,
-		MaxQoS0Pending: 11, WillGrace: 12}
+		MaxQoS0Pending: 11, MaxQoS0PendingTotal: 13, WillGrace: 12}
 	want := engine.Options{MaxPacketSize: 1, MaxConnectPacketSize: 2, ConnectTimeout: 3, MaxKeepAlive: 4, MaxSessionExpiry: 5,
-		ReceiveMaximum: 6, MaxInflight: 7, TopicAliasMaximum: 8, MaxTopicLevels: 9, MaxSubscriptions: 10, MaxPending: 11, WillGrace: 12}
+		ReceiveMaximum: 6, MaxInflight: 7, TopicAliasMaximum: 8, MaxTopicLevels: 9, MaxSubscriptions: 10, MaxPending: 11,
+		MaxPendingTotal: 13, WillGrace: 12}
 	got := brokerOptions(cfg, nil)
 	if got.Authenticator != nil || got.Authorizer != nil || got.Now != nil {
 		t.Error("an option is set that no setting sets")
