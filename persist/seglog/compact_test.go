@@ -90,6 +90,7 @@ func TestCompactLeavesADamagedSegmentAlone(t *testing.T) {
 	fill(r, 1)
 	info := r.log.Segments()[0]
 	hit := r.model[2]
+	r.trimmed()
 	alter(t, r.fs, r.log.fileName(info.Base, segmentSuffix), func(b []byte) []byte {
 		b[hit.pos-info.Base+recordHeader] ^= 1
 		return b

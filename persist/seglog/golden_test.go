@@ -35,6 +35,7 @@ func golden(t *testing.T) *rig {
 
 // contents reads all files of the log.
 func (g *rig) contents() map[string][]byte {
+	g.trimmed()
 	list, err := g.fs.ReadDir(testDir)
 	if err != nil {
 		g.t.Fatal(err)

@@ -21,6 +21,9 @@ type indexInfo struct {
 }
 
 // WriteIndex writes the index file of a sealed segment, so that the next start need not read the segment.
+//
+// If a record of the segment is damaged, WriteIndex writes nothing and returns a *Damage: with an index the next start
+// would neither know of the record nor meet the damage.
 func (l *Log) WriteIndex(base persist.Position) error {
 	s, err := l.take(base)
 	if err != nil {
@@ -39,6 +42,9 @@ func (l *Log) writeIndex(s *segment) error {
 	sc, err := l.scanIndexed(s.base, b.add)
 	if err != nil {
 		return err
+	}
+	if sc.first != nil {
+		return sc.first
 	}
 	l.mu.Lock()
 	if !s.exact && sc.link.known && sc.link.end > s.base {

@@ -169,6 +169,11 @@ func (r *Reader) bytes(src *source, off, need, limit int64, near bool) ([]byte, 
 	}
 	w := window{file: file, limit: off + size, buf: r.buf[:0]}
 	b, err := w.bytes(off, size)
+	if err != nil && size > need {
+		// A sector that cannot be read must not take its neighbours along.
+		w.limit = off + need
+		b, err = w.bytes(off, need)
+	}
 	if err != nil {
 		r.src, r.buf = nil, r.buf[:0]
 		return nil, fmt.Errorf("position in %s: %w", src.name, err)

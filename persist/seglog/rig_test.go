@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -231,6 +232,21 @@ func (g *rig) sealed() []persist.Position {
 		}
 	}
 	return list
+}
+
+// trimmed waits until the log's goroutine has given back what sealed segments do not use: else the files still change.
+func (g *rig) trimmed() {
+	g.t.Helper()
+	for {
+		done := true
+		for _, info := range g.log.Segments() {
+			done = done && (!info.Sealed || info.Compacted || info.FileBytes <= int64(info.End-info.Base))
+		}
+		if done {
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 // alter changes the bytes of a file.

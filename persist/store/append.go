@@ -18,6 +18,9 @@ const (
 	mostSlack  = 100
 )
 
+// errNoSpare is why a message is refused that alone would fill the disk.
+var errNoSpare = fmt.Errorf("message is larger than the room on the disk: %w", persist.ErrFull)
+
 // inbox is where batches are gathered for the next group. Append writes each as one record straight into the group.
 type inbox struct {
 	mu sync.Mutex
@@ -34,6 +37,9 @@ type inbox struct {
 	most int
 	// full is why messages are refused: several reasons may hold at a time. Nil error: they are taken.
 	full [reasons]error
+	// spare is the largest message that the disk has room for. A larger one would hold up everything behind it, also what
+	// makes room.
+	spare int64
 	// failed is why everything is refused, and closed that the store was.
 	failed error
 	closed bool
@@ -69,8 +75,10 @@ const (
 // Append implements persist.Store.
 func (s *Store) Append(b *persist.Batch) (persist.Ticket, error) {
 	var h *handle
+	size := 0
 	if b.Message != nil {
-		if size := len(b.Message.Topic) + len(b.Message.Properties) + len(b.Message.Payload); size > s.options.LargestEntry {
+		size = len(b.Message.Topic) + len(b.Message.Properties) + len(b.Message.Payload)
+		if size > s.options.LargestEntry {
 			return 0, fmt.Errorf("append message of %d bytes: %w", size, persist.ErrTooLarge)
 		}
 		if b.Audience != nil {
@@ -79,7 +87,7 @@ func (s *Store) Append(b *persist.Batch) (persist.Ticket, error) {
 	}
 	in := &s.in
 	in.mu.Lock()
-	if err := in.waitLocked(b); err != nil {
+	if err := in.waitLocked(b, size); err != nil {
 		in.mu.Unlock()
 		return 0, err
 	}
@@ -112,8 +120,8 @@ func (s *Store) Append(b *persist.Batch) (persist.Ticket, error) {
 	return ticket, nil
 }
 
-// waitLocked waits for room, and says why a batch is refused.
-func (in *inbox) waitLocked(b *persist.Batch) error {
+// waitLocked waits for room, and says why a batch with a message of the size is refused.
+func (in *inbox) waitLocked(b *persist.Batch, size int) error {
 	for {
 		switch {
 		case in.failed != nil:
@@ -126,6 +134,9 @@ func (in *inbox) waitLocked(b *persist.Batch) error {
 				if err != nil {
 					return err
 				}
+			}
+			if int64(size) > in.spare {
+				return errNoSpare
 			}
 		}
 		if in.group.Len() < in.most {
@@ -181,6 +192,13 @@ func (in *inbox) refuse(r reason, why error) (changed bool) {
 		in.room.Broadcast() // who waits for room with a message is refused now
 	}
 	return changed
+}
+
+// setSpare says which size of message the disk has room for.
+func (in *inbox) setSpare(bytes int64) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.spare = bytes
 }
 
 // stalled is why messages are refused, nil if they are taken.

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,9 +31,10 @@ type checkpointer struct {
 	// meta is what the last checkpoint said of itself.
 	meta statedb.Meta
 	tick uint64
-	// failing: the last checkpoint failed. full: the guard refuses messages; blind: it cannot measure. reserved: the
-	// reserve is there.
-	failing, full, blind, reserved bool
+	// failing is why the last checkpoint failed, nil if it did not.
+	failing atomic.Pointer[error]
+	// full: the guard refuses messages; blind: it cannot measure. reserved: the reserve is there.
+	full, blind, reserved bool
 	// moved is when the log was last seen to have grown, to end.
 	moved time.Time
 	end   persist.Position
@@ -103,13 +107,26 @@ func (s *Store) tryCheckpoint() {
 	if errors.Is(err, statedb.ErrNoRoom) && s.freeReserve() {
 		err = s.checkpoint()
 	}
-	switch {
-	case err != nil && !s.checks.failing:
-		s.say("error", fmt.Sprintf("checkpoint failed; nothing is lost, but the log cannot shrink: %v", err))
-	case err == nil && s.checks.failing:
-		s.say("info", "checkpoints succeed again")
+	before := s.checks.failing.Load()
+	if err == nil {
+		if before != nil {
+			s.checks.failing.Store(nil)
+			s.say("info", "checkpoints succeed again")
+		}
+		return
 	}
-	s.checks.failing = err != nil
+	s.checks.failing.Store(&err)
+	// The next try comes with the time, or as much log again, and not with every group: it takes everything that has
+	// changed since the last one that succeeded.
+	s.checks.bytes.Store(0)
+	select {
+	case <-s.checks.soon:
+	default:
+	}
+	// Once it has failed for good every error wraps the same one, and it is said once more.
+	if before == nil || errors.Is(err, statedb.ErrFailed) && !errors.Is(*before, statedb.ErrFailed) {
+		s.say("error", fmt.Sprintf("checkpoint failed; nothing is lost, but the log cannot shrink: %v", err))
+	}
 }
 
 // checkpoint writes what has changed since the last one. It copies that while it holds the lock, and writes without.
@@ -186,19 +203,23 @@ func (c *sessionChange) write(check *statedb.Checkpoint) {
 
 // writeRetained writes each topic that has changed once, with the value it has now.
 func (s *Store) writeRetained(c *changes, check *statedb.Checkpoint) error {
-	for topic, change := range c.retained {
-		if change.pos == 0 {
+	reader := retainedReader{tail: &s.tail, log: s.log.NewReader()}
+	// In the order of the log, or each would be a read of its own.
+	byPosition := func(a, b string) int { return cmp.Compare(c.retained[a].pos, c.retained[b].pos) }
+	for _, topic := range slices.SortedFunc(maps.Keys(c.retained), byPosition) {
+		pos := c.retained[topic].pos
+		if pos == 0 {
 			check.DeleteRetained(topic)
 			continue
 		}
-		r, err := s.loggedRetained(change.pos)
+		r, err := reader.read(pos)
 		var damage *seglog.Damage
 		switch {
 		case err == nil:
 			check.PutRetained(topic, r)
 		case errors.As(err, &damage) || errors.Is(err, errRecord):
 			// An older value must not come back in its place.
-			s.damaged(change.pos, fmt.Errorf("retained message of %q: %w", topic, err))
+			s.damaged(pos, fmt.Errorf("retained message of %q: %w", topic, err))
 			check.DeleteRetained(topic)
 		default:
 			return fmt.Errorf("read retained message of %q: %w", topic, err)

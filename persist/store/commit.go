@@ -155,7 +155,7 @@ func (c *committer) publish(g *gathering, base persist.Position, newSegment bool
 	}
 	err := s.foldGroupLocked(g, base)
 	told := s.tellLocked()
-	c.readers = s.announceLocked(c.readers[:0])
+	c.readers = s.announceLocked(c.readers)
 	s.visible = s.log.End()
 	s.folded = g.first + persist.Ticket(g.batches) - 1
 	s.durable.Store(uint64(s.folded))
@@ -169,6 +169,7 @@ func (c *committer) publish(g *gathering, base persist.Position, newSegment bool
 			q.waiter.Wake()
 		}
 	}
+	c.readers = emptied(c.readers)
 	if told != nil {
 		told.Wake()
 	}
@@ -221,8 +222,7 @@ func (s *Store) tellLocked() persist.Waiter {
 		return nil
 	}
 	s.entries.list = append(s.entries.list, entries...)
-	clear(entries)
-	s.state.effects.entries = entries[:0]
+	s.state.effects.entries = emptied(entries)
 	w := s.entries.waiter
 	s.entries.waiter = nil
 	return w
@@ -239,9 +239,9 @@ func (s *Store) announceLocked(wake []*queue) []*queue {
 			}
 		}
 	}
-	e.touched = e.touched[:0]
+	e.touched = emptied(e.touched)
 	wake = append(wake, e.ended...)
-	e.ended = e.ended[:0]
+	e.ended = emptied(e.ended)
 	return wake
 }
 

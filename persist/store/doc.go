@@ -30,7 +30,8 @@
 //
 // A failed write or sync of the log is final: nothing is durable any more, Err says why, reads go on. A full disk is not:
 // the group at hand waits, messages are refused, settling goes on within a bound, and all goes on when there is room. A
-// failed checkpoint costs nothing but space, and is tried again.
+// failed checkpoint costs nothing but space, is tried again, and shows in the state. A record that the disk does not give is
+// asked for again for a minute, and then counts as damaged.
 //
 // # Caveats
 //
@@ -54,7 +55,7 @@
 //   - pending.go: the positions that wait for an audience
 //   - audiences.go: equal audiences interned, idle ones dropped
 //   - queues.go: reading a session's messages, the merge of its audiences
-//   - readers.go: readers of the log, shared by the queues that lag
+//   - readers.go: readers of the log, shared by the queues that lag; records that cannot be read
 //   - tail.go: the newest groups in memory
 //   - retained.go: retained messages, in the log or in the state database
 //   - dirty.go: what has changed since the last checkpoint

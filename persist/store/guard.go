@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -26,9 +27,11 @@ func (s *Store) guard() {
 			s.say("warning", fmt.Sprintf("free space of %s is not known: %v", s.dir, err))
 		}
 		c.blind = true
+		s.in.setSpare(math.MaxInt64)
 		return
 	}
 	c.blind = false
+	s.in.setSpare(int64(free) - startBytes)
 	limit := s.options.MinFree
 	if c.full {
 		limit += limit / 8 // so that it does not flicker

@@ -63,8 +63,8 @@ type Options struct {
 	// MinFree is how many bytes must be free on the disk for messages to be taken; 0 is four segments and 64 MiB. What
 	// is below is for settling and checkpoints, which free space.
 	MinFree uint64
-	// Reserve is how many bytes of the disk are occupied, to be given up when something else fills it; 0 is 32 MiB, below
-	// 0 none.
+	// Reserve is how many bytes of the disk are occupied, to be given up when something else fills it; 0 is what a start
+	// and checkpoints need, 64 MiB, below 0 none.
 	Reserve int64
 	// IdleSeal is for how long nothing must have been appended before an open segment that nobody needs is given up;
 	// 0 is five seconds.
@@ -87,7 +87,7 @@ func (o Options) withDefaults() Options {
 	def(&o.SegmentSize, 64<<20)
 	def(&o.CheckpointBytes, 16<<20)
 	if o.Reserve == 0 {
-		o.Reserve = 32 << 20
+		o.Reserve = startBytes
 	}
 	def((*int64)(&o.CheckpointInterval), int64(time.Second))
 	def((*int64)(&o.IdleSeal), int64(5*time.Second))
@@ -122,6 +122,8 @@ type Store struct {
 	interns *interns
 	tail    tail
 	readers readerPool
+	// unreadable are the places that the disk does not give.
+	unreadable unreadable
 
 	// mu guards the state and what follows. The fold holds it alone, readers share it.
 	mu    sync.RWMutex
@@ -303,15 +305,32 @@ func (s *Store) Err() error {
 // Entries implements persist.Store.
 func (s *Store) Entries(dst []persist.Entry, w persist.Waiter) []persist.Entry {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.entries.list) == 0 {
-		s.entries.waiter = w
+	if len(s.entries.list) > 0 {
+		dst = append(dst, s.entries.list...)
+		s.entries.list = emptied(s.entries.list)
+		s.mu.Unlock()
 		return dst
 	}
-	dst = append(dst, s.entries.list...)
-	clear(s.entries.list)
-	s.entries.list = s.entries.list[:0]
+	// Who asks after the end finds nobody else to be woken by.
+	over := s.closed || s.Err() != nil
+	if !over {
+		s.entries.waiter = w
+	}
+	s.mu.Unlock()
+	if over && w != nil {
+		w.Wake()
+	}
 	return dst
+}
+
+// emptied empties a list for reuse. The memory of a burst, such as the start of a large fleet, is given back.
+func emptied[T any](list []T) []T {
+	const most = 1024
+	if cap(list) > most {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }
 
 // sayOfState hands on what the state database says. What is information to it is a detail here.

@@ -252,6 +252,11 @@ func (q *queue) explain(d *persist.Delivery, err error) (gone bool, failure erro
 		d.Damaged, d.Message = true, persist.Message{}
 		q.store.damaged(d.Position, err)
 		return false, nil
+	case q.store.unreadable.givenUp(d.Position, err, q.store.options.Now()):
+		// As above: else one bad sector would hold back all that stands behind it, for good.
+		d.Damaged, d.Message = true, persist.Message{}
+		q.store.damaged(d.Position, err)
+		return false, nil
 	}
 	return false, err
 }

@@ -1,8 +1,12 @@
 package store
 
 import (
+	"errors"
 	"sync"
+	"syscall"
+	"time"
 
+	"github.com/holdfast-mqtt/holdfast/persist"
 	"github.com/holdfast-mqtt/holdfast/persist/seglog"
 )
 
@@ -72,6 +76,40 @@ func (p *readerPool) release() {
 		}
 		r.owner = nil
 	}
+}
+
+const (
+	// patienceWithDisk is for how long a record is asked for again that the disk does not give.
+	patienceWithDisk = time.Minute
+	// mostUnreadable bounds how many such records are remembered.
+	mostUnreadable = 1000
+)
+
+// unreadable remembers the records that the disk answers with an I/O error. Such an error may pass, so the reader is told
+// to try again; one that stays is damage, as a wrong checksum is.
+type unreadable struct {
+	mu    sync.Mutex
+	since map[persist.Position]time.Time
+}
+
+// givenUp tells whether a failed read is of a record that could not be read for long enough.
+func (u *unreadable) givenUp(pos persist.Position, err error, now time.Time) bool {
+	if !errors.Is(err, syscall.EIO) {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	first, known := u.since[pos]
+	if known && now.Sub(first) >= patienceWithDisk {
+		return true
+	}
+	if !known && len(u.since) < mostUnreadable {
+		if u.since == nil {
+			u.since = make(map[persist.Position]time.Time)
+		}
+		u.since[pos] = now
+	}
+	return false
 }
 
 // readerLease is a reader for the length of one page, taken when it is first needed.

@@ -83,7 +83,11 @@ func (s *Store) loadState() error {
 	if err != nil {
 		return err
 	}
-	st.voids = voids
+	infos := s.log.Segments()
+	st.voids = slices.DeleteFunc(voids, func(pos persist.Position) bool {
+		i := st.segments.of(pos)
+		return i < 0 || pos >= infos[i].End // of a segment that went after the checkpoint
+	})
 	err = s.db.Sessions(func(r *statedb.SessionRecord) error {
 		st.load(r)
 		return nil

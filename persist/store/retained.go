@@ -121,10 +121,25 @@ func (s *Store) retainedMoved(topic string, pos persist.Position) bool {
 
 // loggedRetained reads the message of the entry at pos; its bytes are the caller's.
 func (s *Store) loggedRetained(pos persist.Position) (persist.Retained, error) {
-	body, ok := s.tail.read(pos, nil)
-	if !ok {
+	l := retainedReader{tail: &s.tail, log: s.log.NewReader()}
+	return l.read(pos)
+}
+
+// retainedReader reads messages of the log, fast by ascending positions.
+type retainedReader struct {
+	tail *tail
+	log  *seglog.Reader
+	buf  []byte
+}
+
+// read reads the message of the entry at pos; its bytes are valid until the next call.
+func (l *retainedReader) read(pos persist.Position) (persist.Retained, error) {
+	body, ok := l.tail.read(pos, l.buf[:0])
+	if ok {
+		l.buf = body
+	} else {
 		var err error
-		if _, body, _, err = s.log.Read(pos, nil); err != nil {
+		if _, body, err = l.log.Read(pos); err != nil {
 			return persist.Retained{}, err
 		}
 	}

@@ -12,6 +12,9 @@ import (
 )
 
 const (
+	// indexTicks is for how many ticks of the checkpointer a sealed segment waits for its index. Where readers keep up it
+	// is dead by then, and reading it again would be a fifth of all the work.
+	indexTicks = 2
 	// compactPause is the least time between two compactions, so that they leave the disk to the messages.
 	compactPause = time.Second
 	// worthCompacting and worthSealing are the least sizes of segments for which that pays.
@@ -25,7 +28,7 @@ const (
 func (s *Store) freeSegments() {
 	now := s.options.Now().UnixMilli()
 	indexed := false
-	var removed []span
+	var gone []span
 	for _, info := range s.log.Segments() {
 		if !info.Sealed || info.End > s.checks.meta.Applied {
 			continue
@@ -35,26 +38,44 @@ func (s *Store) freeSegments() {
 		s.mu.RUnlock()
 		switch {
 		case count.pending == 0, info.Indexed && info.MaxExpires != 0 && info.MaxExpires <= now:
-			removed = s.removeSegment(info, removed)
+			gone = s.removeSegment(info, gone)
 		case !info.Indexed:
 			// One at a time: each reads a whole segment.
-			if !indexed {
-				indexed = true
-				s.complain(s.log.WriteIndex(info.Base))
-			}
+			indexed = indexed || s.indexSegment(info.Base)
 		case count.pending < count.messages/4 && info.FileBytes >= worthCompacting && time.Since(s.checks.compacted) >= compactPause:
 			s.checks.compacted = time.Now()
-			s.compactSegment(info)
+			gone = s.compactSegment(info, gone)
 		}
 	}
-	s.forgetVoids(removed)
+	s.forgetVoids(gone)
+}
+
+// indexSegment writes the index of a segment, if that is due, and tells whether it tried.
+func (s *Store) indexSegment(base persist.Position) bool {
+	s.mu.Lock()
+	due := s.state.segments.indexDue(base, s.checks.tick+1)
+	s.mu.Unlock()
+	if !due {
+		return false
+	}
+	err := s.log.WriteIndex(base)
+	var damage *seglog.Damage
+	if !errors.As(err, &damage) {
+		s.complain(err)
+		return true
+	}
+	s.say("error", fmt.Sprintf("segment of the log is damaged: %v", damage))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.segments.setDamaged(base)
+	return true
 }
 
 // span is the positions from base up to but not with end.
 type span struct{ base, end persist.Position }
 
-// removeSegment removes a segment and appends its span to removed. Messages in it that somebody waits for have expired.
-func (s *Store) removeSegment(info seglog.SegmentInfo, removed []span) []span {
+// removeSegment removes a segment and appends its span to gone. Messages in it that somebody waits for have expired.
+func (s *Store) removeSegment(info seglog.SegmentInfo, gone []span) []span {
 	s.mu.Lock()
 	next := s.state.segments.after(info.Base)
 	if count, _ := s.state.segments.get(info.Base); count.pending > 0 {
@@ -63,19 +84,19 @@ func (s *Store) removeSegment(info seglog.SegmentInfo, removed []span) []span {
 	s.mu.Unlock()
 	if err := s.log.Remove(info.Base); err != nil {
 		s.complain(err)
-		return removed
+		return gone
 	}
 	s.mu.Lock()
 	s.state.segments.remove(info.Base)
 	s.mu.Unlock()
 	s.counts.removed.Add(1)
-	return append(removed, span{info.Base, next})
+	return append(gone, span{info.Base, next})
 }
 
-// forgetVoids forgets the void messages of segments that are gone, once they are gone for good: after a power cut a
-// segment may be back, and its messages with it.
-func (s *Store) forgetVoids(removed []span) {
-	if len(removed) == 0 {
+// forgetVoids forgets the void messages of segments that are gone or compacted, once the files are so for good: after a
+// power cut a segment may be back, and its messages with it.
+func (s *Store) forgetVoids(gone []span) {
+	if len(gone) == 0 || s.countVoids() == 0 {
 		return
 	}
 	if err := s.options.FS.SyncDir(filepath.Join(s.dir, logDir)); err != nil {
@@ -85,8 +106,14 @@ func (s *Store) forgetVoids(removed []span) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.voids = slices.DeleteFunc(s.state.voids, func(pos persist.Position) bool {
-		return slices.ContainsFunc(removed, func(r span) bool { return r.base <= pos && pos < r.end })
+		return slices.ContainsFunc(gone, func(r span) bool { return r.base <= pos && pos < r.end })
 	})
+}
+
+func (s *Store) countVoids() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.state.voids)
 }
 
 // cut forgets the messages from base up to but not with end.
@@ -102,8 +129,8 @@ func (s *state) cut(base, end persist.Position) {
 	}
 }
 
-// compactSegment rewrites a segment with the messages that somebody waits for.
-func (s *Store) compactSegment(info seglog.SegmentInfo) {
+// compactSegment rewrites a segment with the messages that somebody waits for, and then appends its span to gone.
+func (s *Store) compactSegment(info seglog.SegmentInfo, gone []span) []span {
 	live := s.livePositions(info.Base)
 	err := s.log.Compact(info.Base, func(pos persist.Position) bool {
 		_, found := slices.BinarySearch(live, pos)
@@ -112,16 +139,18 @@ func (s *Store) compactSegment(info seglog.SegmentInfo) {
 	var damage *seglog.Damage
 	if err != nil && !errors.As(err, &damage) {
 		s.complain(err)
-		return
+		return gone
 	}
 	// A damaged segment stays as it is until all of it is settled. Either way it is not worth another try before three
 	// quarters of what is left are settled.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.segments.compacted(info.Base)
-	if err == nil {
-		s.counts.compacted.Add(1)
+	if err != nil {
+		return gone
 	}
+	s.counts.compacted.Add(1)
+	return append(gone, span{info.Base, s.state.segments.after(info.Base)})
 }
 
 // livePositions lists the messages of a segment that somebody waits for, ascending.

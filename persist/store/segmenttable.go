@@ -17,6 +17,10 @@ type segment struct {
 	base persist.Position
 	// messages that were published to somebody, and pending, those of them that somebody waits for.
 	messages, pending int
+	// asked is the tick of the checkpointer, from 1, that first found it without an index; 0 for none. damaged: an index
+	// of it would hide that.
+	asked   uint64
+	damaged bool
 }
 
 // start adds a segment behind the others; one that is known says nothing.
@@ -63,6 +67,25 @@ func (t *segmentTable) after(base persist.Position) persist.Position {
 		return t.list[i+1].base
 	}
 	return ^persist.Position(0)
+}
+
+// indexDue tells whether a sealed segment is to be indexed: it has been without for some ticks, each from 1.
+func (t *segmentTable) indexDue(base persist.Position, tick uint64) bool {
+	i := t.of(base)
+	if i < 0 || t.list[i].base != base || t.list[i].damaged {
+		return false
+	}
+	if t.list[i].asked == 0 {
+		t.list[i].asked = tick
+	}
+	return tick-t.list[i].asked >= indexTicks
+}
+
+// setDamaged says that a segment was found to be damaged when it was to be indexed.
+func (t *segmentTable) setDamaged(base persist.Position) {
+	if i := t.of(base); i >= 0 && t.list[i].base == base {
+		t.list[i].damaged = true
+	}
 }
 
 // compacted says that a segment holds only what somebody waits for.

@@ -231,6 +231,10 @@ func TestExpiredSegmentsGo(t *testing.T) {
 	now = time.UnixMilli(3_000_000)
 	clock.Unlock()
 	eventually(t, "only the open segment is left", func() bool { return s.Stats().Segments <= 2 })
+	clock.Lock()
+	now = time.UnixMilli(1_000_000) // nothing more goes while the state is compared
+	clock.Unlock()
+	flush(t, s)
 	fill(t, s, to, 5, 10)
 	check(t, s)
 	positions, _ := drain(t, q)

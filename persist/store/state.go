@@ -126,6 +126,9 @@ type audience struct {
 func (ses *session) addTo(a *audience) {
 	if len(ses.audiences) == cap(ses.audiences) {
 		ses.audiences = slices.DeleteFunc(ses.audiences, func(a *audience) bool { return a.gone })
+		if n := len(ses.audiences); n > cap(ses.audiences)/2 {
+			ses.audiences = slices.Grow(ses.audiences, n) // or the next few would search it again for a place each
+		}
 	}
 	ses.audiences = append(ses.audiences, a)
 }

@@ -52,6 +52,9 @@ func (s *Store) stateWord() string {
 	if err := s.in.stalled(); err != nil {
 		return "stalled: " + err.Error()
 	}
+	if err := s.checks.failing.Load(); err != nil {
+		return fmt.Sprintf("running, checkpoints fail: %v", *err)
+	}
 	return "running"
 }
 
