@@ -251,7 +251,11 @@ func TestLastWordsCount(t *testing.T) {
 		sub.send(puback(1), pubrec(2), publish("t", "mine", 2, withID(3)), &wire.Disconnect{})
 		r.wait()
 		sub = r.connect("sub", kept)
-		sub.want("what is left", pubrel(2), publish("t", "mine", 2))
+		sub.want("what is left", pubrel(2))
+		// It may have been on its way when the connection ended, and is a repeat then.
+		if p, ok := sub.next("its own message").(*wire.Publish); !ok || string(p.Payload) != "mine" || p.QoS != 2 {
+			t.Errorf("got %s", describe(p, true))
+		}
 		sub.send(publish("t", "mine", 2, withID(3), dup))
 		sub.want("it is known", pubrec(3))
 		sub.wantNothing("no more")
