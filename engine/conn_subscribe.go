@@ -50,12 +50,13 @@ func (c *conn) handleSubscribe(frame wire.Frame) error {
 		granted, fresh = append(granted, sub), append(fresh, !known)
 	}
 	ticket, err := c.subscribe(granted)
-	last := max(ticket, c.in.last)
+	last := persist.Ticket(0)
 	if err != nil {
-		c.refuseAll(answer, granted, storeCode(err))
-		last = 0 // promises nothing, so it waits for nothing but those before it
+		c.refuseAll(answer, granted, storeCode(err)) // promises nothing, so it waits for nothing but those before it
 	} else if err := c.sendRetained(granted, fresh); err != nil {
 		return err
+	} else {
+		last = max(ticket, c.in.last) // the copies of retained messages are promised too
 	}
 	c.acknowledge(pendingAck{ticket: uint64(last), packetID: p.PacketID, kind: wire.SUBACK, packet: answer})
 	return nil

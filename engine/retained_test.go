@@ -262,3 +262,18 @@ func TestGateHoldsEverySubscriberForEarlierPublishers(t *testing.T) {
 		}
 	})
 }
+
+// TestSubackWaitsForTheCopies: the retained messages that a kept subscription brings are promised with it.
+func TestSubackWaitsForTheCopies(t *testing.T) {
+	scenario(t, func(r *rig) {
+		r.connect("pub").publish("t", "m", 1, retain)
+		sub := r.connect("sub", kept)
+		r.hold()
+		sub.send(&wire.Subscribe{PacketID: 1, Filters: []wire.Subscription{{Filter: "t", QoS: 1}}})
+		r.wait()
+		r.step(1) // the subscription
+		sub.wantNothing("the copy is not durable")
+		r.release()
+		sub.want("now it is", suback(1, wire.GrantedQoS1), publish("t", "m", 1, retain))
+	})
+}
